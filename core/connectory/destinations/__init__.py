@@ -1,0 +1,1 @@
+"""Where records go: each kind of destination is one module."""
