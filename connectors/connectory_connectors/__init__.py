@@ -1,0 +1,1 @@
+"""The connectors that come with connectory: one module a vendor, each bringing its spec."""
