@@ -14,5 +14,5 @@ sys.exit(sys.version_info < (3, 11) or importlib.util.find_spec("pip") is None)'
 done
 
 echo "setup: no Python 3.11 or newer with pip was found (tried python3, python, python3.14 to python3.11)." >&2
-echo "setup: install one, or name it: PYTHON=/path/to/python3 $0" >&2
+echo "setup: install one, or name it: PYTHON=/path/to/python3 ./run" >&2
 exit 1
