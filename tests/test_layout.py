@@ -17,7 +17,16 @@ CONNECTORS = ROOT / "connectors" / "connectory_connectors"
 LARGEST_FILE = 500
 
 # As people write them; the names of the specs come on top.
-SPELLINGS = {"12 twenty", "12 build", "12 traits", "twelve twenty", "twelve build", "twelve traits", "playfab"}
+SPELLINGS = {
+    "twenty",
+    "12 twenty",
+    "12 build",
+    "12 traits",
+    "twelve twenty",
+    "twelve build",
+    "twelve traits",
+    "playfab",
+}
 
 # Put together here, so that this file does not name what it forbids.
 PACKAGE_INDEXES = [
