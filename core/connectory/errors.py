@@ -9,6 +9,7 @@
     │   ├── Rejected            the vendor refuses this input: mend the data
     │   │   ├── Missing         what was asked for is not there
     │   │   └── Exists          it is there already
+    │   ├── Failed              the vendor cannot do this at all
     │   ├── Denied              mend the credentials or their rights
     │   ├── Unavailable         the vendor cannot be reached or is ill: try later
     │   ├── UnknownOutcome      sent, but no answer that can be trusted: look before sending again
@@ -121,6 +122,10 @@ class Missing(Rejected):
 
 class Exists(Rejected):
     """What should be made is there already."""
+
+
+class Failed(CallError):
+    """The vendor cannot do this, and trying again will not change it."""
 
 
 class Denied(CallError):

@@ -102,12 +102,17 @@ class Request:
 
 @attrs.frozen(repr=False)
 class Response:
-    """One HTTP answer, its body whole and decompressed."""
+    """One HTTP answer, its body decompressed.
+
+    `whole` is False where nothing but the closing of the connection marked the body's end (no length, no chunks, no
+    checksum): what a cut looks like too, so formats that cannot tell by themselves (CSV, JSON lines) should doubt it.
+    """
 
     status: int
     headers: Headers
     body: bytes
     url: str = ""
+    whole: bool = True
 
     def __repr__(self) -> str:
         return f"<Response {self.status}, {len(self.body)} bytes>"

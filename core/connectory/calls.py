@@ -1,0 +1,245 @@
+"""The life of one call, top to bottom: budget, credential, transport, outcome, and what follows from it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO
+
+import attrs
+
+from connectory.answers import Answer, decode_answer
+from connectory.auth.credentials import Credentials, Render, moment_text, read_token, token_request
+from connectory.auth.tokens import Token as KeptToken
+from connectory.auth.tokens import TokenKey, TokenStore
+from connectory.clock import Clock
+from connectory.errors import (
+    BadAnswer,
+    CallError,
+    Denied,
+    Exists,
+    Failed,
+    LimitReached,
+    Missing,
+    Rejected,
+    Unavailable,
+    UnknownOutcome,
+)
+from connectory.limits.budgets import Budget
+from connectory.limits.ledger import Ledger, acquire
+from connectory.messages import Request, origin_of
+from connectory.operation import Plan
+from connectory.outcomes import Judge, explain, judge
+from connectory.plugins.kinds import Codec, Format, Verdict
+from connectory.retry import DEFAULT, Again, Policy, after_failure, after_throttle
+from connectory.secrets import Redactor
+from connectory.spec.language import Errors, Token
+from connectory.transport import Transport, TransportFailure
+
+log = logging.getLogger("connectory")
+
+GOOD = frozenset({"ok", "accepted"})
+_REFUSALS: Mapping[str, type[CallError]] = {"rejected": Rejected, "missing": Missing, "exists": Exists, "failed": Failed}
+
+
+@attrs.frozen
+class Purpose:
+    """What a request is for: whom to name in errors, how to judge, what to spend, whether a repeat does harm."""
+
+    operation: str
+    judges: Sequence[Judge]
+    errors: Errors
+    budgets: Sequence[Budget]
+    repeatable: bool
+    format: Format
+    anonymous: bool = False
+
+
+@attrs.define
+class Line:
+    """The line to one vendor's server: everything that is shared by the calls of one connector."""
+
+    vendor: str
+    base: str
+    token: Token | None
+    token_key: TokenKey | None
+    token_budgets: Sequence[Budget]
+    credentials: Credentials
+    obtain: str
+    transport: Transport
+    ledger: Ledger
+    tokens: TokenStore
+    clock: Clock
+    redactor: Redactor
+    codecs: Mapping[str, Codec]
+    formats: Mapping[str, Format]
+    judges: Sequence[Judge]
+    errors: Errors
+    render: Render
+    max_wait: float
+    policy: Policy = DEFAULT
+    lease_seconds: float = 330.0
+    on_wait: Callable[[float, str], None] | None = None
+
+    def exchange(self, purpose: Purpose, request: Request, into: BinaryIO | None = None) -> tuple[Verdict, Answer]:
+        """One call with all its tries. Returns a good verdict and its answer, or raises a CallError or LimitReached."""
+        renewed = False
+        refused: KeptToken | None = None
+        attempt = 0
+        while True:
+            attempt += 1
+            token = None if purpose.anonymous else self._token(refused)
+            refused = None
+            try:
+                answer = self._send(purpose, request, token, into)
+            except TransportFailure as failure:
+                self._after_line_failure(purpose, request, failure, attempt)
+                continue
+            verdict = judge(purpose.judges, answer)
+            if verdict.word in GOOD:
+                return verdict, self._readable(purpose, request, answer, attempt)
+            if verdict.word == "expired" and token is not None and not renewed:
+                renewed, refused = True, token
+                continue
+            self._after_refusal(purpose, request, verdict, answer, attempt)
+
+    def _send(self, purpose: Purpose, request: Request, token: KeptToken | None, into: BinaryIO | None) -> Answer:
+        lease = acquire(self.ledger, purpose.budgets, self.clock, self.max_wait, self.lease_seconds)
+        try:
+            signed = request if purpose.anonymous else self._signed(request, token)
+            log.debug("%s %s", purpose.operation, self.shown(request))
+            response = self.transport.send(signed, into=into)
+        finally:
+            self.ledger.release(lease)
+        read = purpose.format.read
+        assert read is not None  # checked when the spec was loaded
+        return decode_answer(response, read)
+
+    def _signed(self, request: Request, token: KeptToken | None) -> Request:
+        """A credential goes to the vendor's own origin, whatever a next link or a setting says."""
+        if request.origin != origin_of(self.base):
+            raise BadAnswer(f"{self.vendor}: {request.origin} is not {origin_of(self.base)}: credentials are not sent there", vendor=self.vendor)
+        return self.credentials.sign(request, token, self.clock.now())
+
+    def _token(self, refused: KeptToken | None) -> KeptToken | None:
+        if self.token is None or self.token_key is None:
+            return None
+        token = self.tokens.get_or_fetch(self.token_key, self.clock, lambda: self._fetch_token(refused is not None), refused=refused)
+        self.redactor.add(token.value.reveal())
+        return token
+
+    def _fetch_token(self, refused: bool) -> KeptToken:
+        assert self.token is not None
+        request = token_request(self.token, self.base, self.credentials.settings, self.render, refused=refused)
+        purpose = Purpose(
+            operation="token exchange",
+            judges=self.judges,
+            errors=self.errors,
+            budgets=self.token_budgets,
+            repeatable=True,
+            format=self.formats[self.token.answer],
+            anonymous=True,
+        )
+        _, answer = self.exchange(purpose, request)
+        token = read_token(self.token, answer, self.codecs, self.clock.now(), self.vendor)
+        self.redactor.add(token.value.reveal())
+        return token
+
+    def _readable(self, purpose: Purpose, request: Request, answer: Answer, attempt: int) -> Answer:
+        if not answer.fault:
+            return answer
+        kind = BadAnswer if purpose.repeatable else UnknownOutcome
+        raise self._error(kind, purpose, request, f"answered {answer.status}, but {answer.fault}", answer, attempt)
+
+    def _after_line_failure(self, purpose: Purpose, request: Request, failure: TransportFailure, attempt: int) -> None:
+        """Wait and return to try again, or raise."""
+        if failure.sent == "maybe" and not purpose.repeatable:
+            raise self._error(UnknownOutcome, purpose, request, f"no answer that can be trusted: {failure}", None, attempt) from failure
+        decision = after_failure(self.policy, attempt, None, self.clock.random, self.max_wait) if failure.repeatable else None
+        if not isinstance(decision, Again):
+            raise self._error(Unavailable, purpose, request, str(failure), None, attempt, retryable=True) from failure
+        self._wait(decision.wait, str(failure))
+
+    def _after_refusal(self, purpose: Purpose, request: Request, verdict: Verdict, answer: Answer, attempt: int) -> None:
+        """Wait and return to try again, or raise what the verdict means."""
+        if verdict.word == "throttled":
+            self._after_throttle(purpose, verdict, answer, attempt)
+        elif verdict.word == "retry":
+            self._after_illness(purpose, request, verdict, answer, attempt)
+        elif verdict.word in ("expired", "denied"):
+            hint = f". {self.obtain}" if self.obtain else ""
+            raise self._error(Denied, purpose, request, f"refuses the credentials or lacks a right ({answer.status}){{}}{hint}", answer, attempt)
+        else:
+            raise self._error(_REFUSALS[verdict.word], purpose, request, f"answered {answer.status}{{}}", answer, attempt)
+
+    def _after_throttle(self, purpose: Purpose, verdict: Verdict, answer: Answer, attempt: int) -> None:
+        now = self.clock.now()
+        named = verdict.wait if verdict.until is None else max(0.0, verdict.until - now)
+        decision = after_throttle(self.policy, attempt, named, self.clock.random, now, self.max_wait)
+        hit = [b for b in purpose.budgets if verdict.limit in (None, b.name)]
+        if isinstance(decision, Again):
+            for budget in hit:
+                self.ledger.hold(budget.key, now + decision.wait)
+            self._wait(decision.wait, f"{self.vendor} says too many calls")
+            return
+        until = decision.until or self._day_returns(hit, now)
+        for budget in hit:
+            self.ledger.hold(budget.key, until)
+        words = explain(purpose.errors, answer).words
+        said = f" ({self.redactor.redact(words)})" if words else ""
+        message = f"{self.vendor}: the limit is used up{said}; come back at {moment_text(until)}"
+        raise LimitReached(message, until=until, vendor=self.vendor, limit=", ".join(b.name for b in hit))
+
+    def _day_returns(self, budgets: Sequence[Budget], now: float) -> float:
+        """When calls are free again after a refusal that names no time and outlasted our patience."""
+        moments = [until for budget in budgets if (until := self.ledger.room_at(budget, now)) is not None and until > now]
+        return max(moments, default=now + 3600.0)
+
+    def _after_illness(self, purpose: Purpose, request: Request, verdict: Verdict, answer: Answer, attempt: int) -> None:
+        if not purpose.repeatable:
+            raise self._error(UnknownOutcome, purpose, request, f"answered {answer.status}{{}}: it may have been done or not", answer, attempt)
+        decision = after_failure(self.policy, attempt, verdict.wait, self.clock.random, self.max_wait)
+        if not isinstance(decision, Again):
+            raise self._error(Unavailable, purpose, request, f"answered {answer.status}{{}} {attempt} times", answer, attempt, retryable=True)
+        self._wait(decision.wait, f"{self.vendor} answered {answer.status}")
+
+    def _wait(self, seconds: float, why: str) -> None:
+        log.info("waiting %.1f s: %s", seconds, why)
+        if self.on_wait is not None:
+            self.on_wait(seconds, why)
+        self.clock.sleep(seconds)
+
+    def shown(self, request: Request) -> str:
+        """A request for people: query values hidden, known secrets taken out."""
+        names = "&".join(f"{name}=***" if len(value) > 40 else f"{name}={value}" for name, value in request.query)
+        return self.redactor.redact(f"{request.method} {request.url}{'?' + names if names else ''}")
+
+    def _error(self, kind: type[CallError], purpose: Purpose, request: Request, what: str, answer: Answer | None, attempt: int, *, retryable: bool = False) -> CallError:
+        """The error, with the vendor's own words where `{}` stands in `what`."""
+        said = explain(purpose.errors, answer) if answer is not None else None
+        words = self.redactor.redact(str(said)) if said else ""
+        text = what.replace("{}", f": {words}" if words else "")
+        return kind(
+            self.redactor.redact(f"{self.vendor} {purpose.operation}: {text}"),
+            vendor=self.vendor,
+            operation=purpose.operation,
+            request=self.shown(request),
+            status=answer.status if answer else None,
+            words=words,
+            code=said.code if said else "",
+            attempts=attempt,
+            retryable=retryable,
+        )
+
+
+def purpose_of(plan: Plan, budgets: Sequence[Budget], formats: Mapping[str, Format]) -> Purpose:
+    """What a call of an operation is for."""
+    return Purpose(
+        operation=plan.name,
+        judges=plan.judges,
+        errors=plan.errors,
+        budgets=budgets,
+        repeatable=plan.repeatable,
+        format=formats[plan.styles.answer],
+        anonymous=plan.operation.anonymous,
+    )

@@ -1,0 +1,294 @@
+"""Puts a connector together: spec, settings, limits, token store and transport of one vendor."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from connectory.auth.credentials import Credentials
+from connectory.auth.tokens import TokenKey, TokenStore
+from connectory.calls import Line
+from connectory.clock import Clock, SystemClock
+from connectory.connector import Connector
+from connectory.errors import SettingError, nearest
+from connectory.invoke import Engine
+from connectory.limits.budgets import Budget, parse_rate
+from connectory.limits.ledger import Ledger
+from connectory.limits.sqlite import SqliteLedger
+from connectory.messages import origin_of
+from connectory.outcomes import compile_rules
+from connectory.plugins.registry import Registry
+from connectory.plugins.registry import load_registry as _load_registry
+from connectory.retry import DEFAULT, Policy
+from connectory.secrets import Redactor, Secret
+from connectory.settings import Project, Resolved, SettingWanted, find_project, resolve_settings
+from connectory.spec.checks.walking import walk, words_at
+from connectory.spec.expressions import compile_expression, expression_names
+from connectory.spec.language import Auth, Limit, Spec
+from connectory.spec.load import Loaded, load_spec, read_discovered
+from connectory.spec.typeexpr import Scalar
+from connectory.spec.words import Setting
+from connectory.transport import Transport, TransportOptions, UrllibTransport
+from connectory.values.texts import parse_text
+
+UNIVERSAL = {
+    "server": "name of one of the connector's servers, or a URL (self-hosted, a mock, an emulator)",
+    "concurrent": "requests at once, up to what the vendor allows",
+    "allow_http": "true lets requests go over plain HTTP to a host that is not this machine",
+}
+
+
+@attrs.frozen
+class Parts:
+    """What a program or a test may put in place of the usual: time, the places where things are kept, the transport."""
+
+    clock: Clock = attrs.Factory(SystemClock)
+    ledger: Ledger | None = None
+    tokens: TokenStore | None = None
+    transport: Transport | None = None
+    environ: Mapping[str, str] = attrs.Factory(lambda: os.environ)
+    policy: Policy = DEFAULT
+
+
+def connect(
+    vendor: str,
+    *,
+    profile: str | None = None,
+    project: str | Path | None = None,
+    max_wait: float = 300.0,
+    parts: Parts | None = None,
+    **settings: Any,
+) -> Connector:
+    """A vendor's operations, ready to call.
+
+    `settings` are the vendor's own and `server`, `concurrent`, `allow_http`; those not given come from the environment
+    (`CONNECTORY_<VENDOR>_<SETTING>`) and the project's `connectory.toml`. `max_wait` is the longest pause, in seconds,
+    that a limit may cost; a longer one raises LimitReached with the time to come back. Nothing is sent yet.
+
+    Raises ArgumentError for a vendor nobody brings, SpecError for a wrong spec, SettingError for settings.
+    """
+    parts = parts or Parts()
+    home = open_project(project)
+    registry = load_registry(home.root if home else None)
+    loaded = load_spec(registry, vendor, read_discovered(discovery_file(home, vendor)))
+    resolved = _resolve(loaded.spec, registry, settings, parts.environ, home, profile)
+    return Connector(_engine(loaded.spec, registry, resolved, parts, max_wait))
+
+
+def open_project(project: str | Path | None = None) -> Project | None:
+    """The project given, or the one around the working directory."""
+    return find_project(Path(project) if project is not None else Path.cwd())
+
+
+@lru_cache(maxsize=8)
+def load_registry(project: Path | None = None) -> Registry:
+    """The plug-ins installed and those of a project, found once a process."""
+    return _load_registry(project)
+
+
+def open_spec(vendor: str, project: str | Path | None = None) -> Loaded:
+    """The checked spec of a vendor, with what was discovered in this project."""
+    home = open_project(project)
+    return load_spec(load_registry(home.root if home else None), vendor, read_discovered(discovery_file(home, vendor)))
+
+
+def discovery_file(project: Project | None, vendor: str) -> Path:
+    """Where a project keeps what `connectory discover` found of a vendor."""
+    root = project.root if project else Path.cwd()
+    return root / ".connectory" / "discovered" / f"{vendor}.json"
+
+
+def _resolve(
+    spec: Spec, registry: Registry, given: Mapping[str, Any], environ: Mapping[str, str], project: Project | None, profile: str | None
+) -> dict[str, Any]:
+    """Every setting by name, as a value of its type; None where it is not given."""
+    wanted = [
+        SettingWanted(
+            name=name,
+            secret=setting.type == Scalar("secret"),
+            required=setting.required,
+            default=setting.default,
+            about=setting.about,
+            obtain=setting.obtain,
+        )
+        for name, setting in spec.settings.items()
+        if setting.value is None
+    ]
+    wanted += [SettingWanted(name=name, secret=False, required=False, default=None, about=about) for name, about in UNIVERSAL.items()]
+    found = resolve_settings(spec.name, wanted, given, environ, project, registry.secrets, profile=profile)
+    values = {name: _typed(spec, name, resolved) for name, resolved in found.items()}
+    for name, setting in spec.settings.items():
+        if setting.value is not None:
+            values[name] = compile_expression(str(setting.value), registry.filters).render_optional(_revealed(values))
+    return values
+
+
+def _typed(spec: Spec, name: str, resolved: Resolved) -> Any:
+    value, setting = resolved.value, spec.settings.get(name, _UNIVERSAL_TYPES.get(name, Setting()))
+    if value is None:
+        return None
+    clear = value.reveal() if isinstance(value, Secret) else value
+    if isinstance(clear, str) and not isinstance(value, Secret):
+        try:
+            value = clear = parse_text(clear, setting.type)
+        except ValueError as why:
+            raise SettingError(f"{spec.name}: setting '{name}' ({resolved.place}): {why}") from None
+    allowed = getattr(setting.type, "values", None)
+    if allowed is not None and clear not in allowed:
+        raise SettingError(f"{spec.name}: setting '{name}' ({resolved.place}): expected one of {', '.join(map(str, allowed))}")
+    if setting.pattern is not None and not re.fullmatch(setting.pattern, str(clear)):
+        shown = "" if isinstance(value, Secret) else f" '{clear}'"
+        raise SettingError(f"{spec.name}: setting '{name}' ({resolved.place}):{shown} does not look like {setting.pattern}")
+    return value
+
+
+_UNIVERSAL_TYPES = {"concurrent": Setting(type=Scalar("int")), "allow_http": Setting(type=Scalar("bool"))}
+
+
+def _revealed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in values.items()}
+
+
+def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Parts, max_wait: float) -> Engine:
+    redactor = Redactor()
+    for value in settings.values():
+        if isinstance(value, Secret):
+            redactor.add(value.reveal())
+    names = _revealed({name: value for name, value in settings.items() if name not in UNIVERSAL})
+
+    def render(text: str, known: Mapping[str, Any]) -> str | None:
+        return compile_expression(text, registry.filters).render_optional(known) if "{{" in text else text
+
+    base = _base(spec, settings.get("server"), lambda text: render(text, names))
+    concurrency, limits = _concurrency(spec, settings.get("concurrent"))
+    budgets = {name: _budget(spec, name, limit, limits[name], settings, base) for name, limit in spec.limits.items()}
+    number, auth = _choose_auth(spec, names)
+    options = TransportOptions(pool_size=max(10, concurrency), allow_http=bool(settings.get("allow_http")))
+    line = Line(
+        vendor=spec.name,
+        base=base,
+        token=auth.token if auth else None,
+        token_key=_token_key(spec, base, number, settings) if auth and auth.token else None,
+        token_budgets=[budgets[name] for name, limit in spec.limits.items() if limit.for_ == "all"],
+        credentials=Credentials(auth, registry.auth[auth.use] if auth and auth.use else None, names, render),
+        obtain=_obtain(spec, auth),
+        transport=parts.transport or UrllibTransport(options, clock=parts.clock),
+        ledger=parts.ledger or SqliteLedger(),
+        tokens=parts.tokens or TokenStore(),
+        clock=parts.clock,
+        redactor=redactor,
+        codecs=registry.codecs,
+        formats=registry.formats,
+        judges=_token_judges(spec, registry),
+        errors=spec.errors,
+        render=render,
+        max_wait=max_wait,
+        policy=parts.policy,
+        lease_seconds=options.deadline + 30.0,
+    )
+    bases = {name: _rendered_server(spec, name, lambda text: render(text, names)) for name in spec.servers}
+    if settings.get("server"):
+        bases = dict.fromkeys(bases, base) if "://" in str(settings["server"]) else bases
+    return Engine(spec=spec, registry=registry, line=line, settings=names, budgets=budgets, bases=bases, concurrency=concurrency)
+
+
+def _token_judges(spec: Spec, registry: Registry) -> tuple[Any, ...]:
+    kind = registry.outcomes["status"]
+    options = kind.options()
+    return (*compile_rules(spec.outcomes, registry.outcomes, registry.codecs, "read"), lambda answer: kind.judge(options, answer))
+
+
+def _rendered_server(spec: Spec, name: str, render: Any) -> str:
+    return render(str(spec.servers[name])) or ""
+
+
+def _base(spec: Spec, server: Any, render: Any) -> str:
+    """The base URL: a server of the spec by name, or a URL given."""
+    if server is None:
+        return _rendered_server(spec, next(iter(spec.servers)), render)
+    if server in spec.servers:
+        return _rendered_server(spec, server, render)
+    if "://" not in server:
+        raise SettingError(f"{spec.name}: no server '{server}'{nearest(server, spec.servers)} (there are {', '.join(spec.servers)}); or give a URL")
+    try:
+        origin_of(server)
+    except ValueError as why:
+        raise SettingError(f"{spec.name}: server '{server}': {why}") from None
+    return str(server)
+
+
+def _concurrency(spec: Spec, wanted: int | None) -> tuple[int, dict[str, int | None]]:
+    """Requests at once of one walk, and of each limit: what the vendor advises, unless more is asked for and allowed."""
+    limits: dict[str, int | None] = {}
+    for name, limit in spec.limits.items():
+        allowed = limit.concurrent
+        if wanted is not None and allowed is not None and wanted > allowed:
+            raise SettingError(f"{spec.name}: concurrent={wanted} is above the {allowed} that the vendor allows")
+        limits[name] = wanted or limit.advised or allowed if allowed is not None else limit.advised
+    bounded = [count for name, count in limits.items() if count is not None and spec.limits[name].for_ == "all"]
+    return min(bounded, default=wanted or 1), limits
+
+
+def _budget(spec: Spec, name: str, limit: Limit, concurrent: int | None, settings: Mapping[str, Any], base: str) -> Budget:
+    owners = limit.per or tuple(n for n, setting in spec.settings.items() if setting.type == Scalar("secret"))
+    clear = _revealed(settings)
+    scope = "\x00".join([spec.name, origin_of(base), name, *(f"{owner}={clear.get(owner)}" for owner in owners)])
+    return Budget(
+        key=hashlib.sha256(scope.encode()).hexdigest()[:32],
+        name=name,
+        windows=tuple(parse_rate(rate, limit.zone) for rate in limit.rate),
+        gap=limit.gap,
+        concurrent=concurrent,
+        burst=limit.burst,
+    )
+
+
+def _choose_auth(spec: Spec, names: Mapping[str, Any]) -> tuple[int, Auth | None]:
+    """The first alternative whose settings are all given."""
+    wanting: list[str] = []
+    for number, auth in enumerate(spec.auth):
+        used = {name for name in auth_names(auth) if name in spec.settings}
+        optional = {name for name in used if not spec.settings[name].required}
+        missing = sorted(name for name in used if names.get(name) is None)
+        if not missing or (len(spec.auth) == 1 and set(missing) <= optional):
+            return number, auth
+        wanting.append(" and ".join(missing))
+    if not spec.auth:
+        return 0, None
+    raise SettingError(f"{spec.name}: no credentials; give {', or '.join(wanting)}")
+
+
+def auth_names(auth: Auth) -> frozenset[str]:
+    """Every name that an alternative's templates use."""
+    found: set[str] = set()
+    for _, value in walk(auth):
+        for field in attrs.fields(type(value)):
+            for _, text in words_at(getattr(value, field.name), ()):
+                if "{{" in text:
+                    found |= expression_names(text)
+    if auth.options is not None:
+        for field in attrs.fields(type(auth.options)):
+            value = getattr(auth.options, field.name)
+            if isinstance(value, str) and "{{" in value:
+                found |= expression_names(value)
+    return frozenset(found)
+
+
+def _token_key(spec: Spec, base: str, number: int, settings: Mapping[str, Any]) -> TokenKey:
+    clear = _revealed(settings)
+    secrets = {name: str(clear.get(name)) for name in sorted(spec.settings)}
+    return TokenKey.of(vendor=spec.name, server=base, alternative=number, secrets=secrets)
+
+
+def _obtain(spec: Spec, auth: Auth | None) -> str:
+    """Where the credentials in use come from, for errors about them."""
+    names = auth_names(auth) if auth else frozenset()
+    said = [f"{name}: {setting.obtain}" for name, setting in spec.settings.items() if name in names and setting.obtain]
+    return "; ".join(said)

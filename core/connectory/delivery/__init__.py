@@ -1,0 +1,1 @@
+"""Items to the vendor: checked, cut into calls, and each one accounted for."""

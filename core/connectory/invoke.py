@@ -1,0 +1,269 @@
+"""Plans put to work over a Line: single calls, lists, details, read-merge-write and deliveries."""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, BinaryIO
+from urllib.parse import urljoin
+
+import attrs
+
+from connectory.answers import Answer, read_json
+from connectory.calls import Line, Purpose, purpose_of
+from connectory.delivery.accounts import ItemResult
+from connectory.delivery.batches import Batching, deliver
+from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
+from connectory.limits.budgets import Budget
+from connectory.messages import Request, Response, origin_of
+from connectory.operation import Arguments, Plan, bind, make_plan, named_item_type, wire_body
+from connectory.paging.walk import Walk, find_records, no_records
+from connectory.plugins.kinds import Page, PageRequest, Verdict
+from connectory.plugins.registry import Registry
+from connectory.request import Constants, build
+from connectory.spec.language import Link, Send, Spec
+from connectory.spec.places import MISSING
+from connectory.outcomes import conditions_hold
+from connectory.values.merging import lay_over
+
+Given = Mapping[str, Any]
+
+
+class VanishedWarning(UserWarning):
+    """A record of a list was gone when its detail was asked for; it is left out."""
+
+
+@attrs.define(eq=False)
+class Engine:
+    """One vendor's operations, callable. Thread-safe: what changes is in the ledger, the token store and the pools."""
+
+    spec: Spec
+    registry: Registry
+    line: Line
+    settings: Mapping[str, Any]
+    budgets: Mapping[str, Budget]
+    bases: Mapping[str, str]
+    concurrency: int
+    _plans: dict[str, Plan] = attrs.Factory(dict)
+
+    def plan(self, name: str) -> Plan:
+        """The plan of an operation, compiled at its first use."""
+        if name not in self._plans:
+            body = self._render(wire_body(self.spec, self.spec.operations[name])) or "json"
+            self._plans[name] = make_plan(self.spec, self.registry, name, body=body)
+        return self._plans[name]
+
+    def _render(self, template: str) -> str | None:
+        return self.line.render(template, self.settings)
+
+    def url(self, plan: Plan) -> str:
+        """Base and address joined; `{names}` of path parameters are not yet filled."""
+        base = self.bases[plan.operation.server] if plan.operation.server else self.line.base
+        address = self._render(str(plan.operation.address)) or ""
+        return base.rstrip("/") + address
+
+    def constants(self, plan: Plan) -> Constants:
+        """What vendor and operation always send; the operation's own win."""
+        own, vendor = plan.operation.send, self.spec.send
+        spots = {name: {**self._texts(vendor, name), **self._texts(own, name)} for name in ("headers", "query", "cookies", "fields", "variables")}
+        has_body = plan.operation.method not in ("get", "delete") or bool(own.fields)
+        return Constants(**{**spots, "fields": spots["fields"] if has_body else {}})
+
+    def _texts(self, send: Send, spot: str) -> dict[str, Any]:
+        rendered = {name: render_deep(value, self._render) for name, value in getattr(send, spot).items()}
+        return {name: value for name, value in rendered.items() if value is not None}
+
+    def purpose(self, plan: Plan) -> Purpose:
+        """What a call of this plan spends and how it is judged."""
+        return purpose_of(plan, [self.budgets[name] for name in plan.limits], self.registry.formats)
+
+    def request(self, plan: Plan, arguments: Arguments, page: PageRequest | None = None) -> Request:
+        """The request of one call or page, without credentials."""
+        request = build(plan, self.url(plan), arguments, self.constants(plan), self.registry.formats, page)
+        return request if page is None or page.url is None else _at_next_url(plan, request, page.url)
+
+    def exchange(self, plan: Plan, given: Given, into: BinaryIO | None = None) -> tuple[Verdict, Answer]:
+        """One call: arguments checked, request built, sent and judged."""
+        arguments = bind(plan, given)
+        return self.line.exchange(self.purpose(plan), self.request(plan, arguments), into)
+
+    def raw(self, plan: Plan, given: Given) -> Response:
+        """One exchange, its answer undecoded; of a list the first page."""
+        arguments = bind(plan, given)
+        page = plan.pager_kind.first(plan.pager) if plan.pager and plan.pager_kind else None
+        return self.line.exchange(self.purpose(plan), self.request(plan, arguments, page))[1].response
+
+    def perform(self, plan: Plan, given: Given, *, complete: bool = False) -> tuple[str, Any]:
+        """One call that is no list and no batch. Returns its word (`ok`, `accepted`, `unchanged`) and its record."""
+        if plan.operation.merge is not None:
+            word, record = self._merge(plan, given)
+        else:
+            verdict, answer = self.exchange(plan, given)
+            word, record = verdict.word, take_record(plan, answer)
+        if complete and word != "unchanged":
+            record = self._detailed(plan, {**given, **(record if isinstance(record, dict) else {})}, record)
+        return word, record
+
+    def _merge(self, plan: Plan, given: Given) -> tuple[str, Any]:
+        """Read the whole record, lay the caller's fields over it, write it back only when something differs."""
+        assert plan.operation.merge is not None
+        arguments = bind(plan, given)
+        reader = self.plan(plan.operation.merge)
+        read_given = {p.name: given[p.name] for p in reader.parameters.values() if p.name in given}
+        exact = attrs.evolve(self.purpose(reader), format=attrs.evolve(self.registry.formats["json"], read=_read_exactly))
+        _, answer = self.line.exchange(exact, self.request(reader, bind(reader, read_given)))
+        before = take_record(reader, answer)
+        if not isinstance(before, dict):
+            raise BadAnswer(f"{plan.name}: {reader.name} answered no object to merge into")
+        changes = arguments.body if arguments.body is not None else dict(arguments.fields)
+        after = lay_over(before, changes, self.spec.types, plan.operation.body, self.registry.codecs, plan.styles.datetime)
+        if after is None:
+            return "unchanged", before
+        whole = attrs.evolve(arguments, body=after, fields={})
+        verdict, written = self.line.exchange(self.purpose(plan), self.request(plan, whole))
+        return verdict.word, take_record(plan, written)
+
+    def pages(self, plan: Plan, given: Given, most: int | None = None) -> Iterator[Page]:
+        """The pages of a list, records as they came. `most` is how many records are wanted, where that is known."""
+        assert plan.records is not None
+        arguments = bind(plan, given)
+        purpose = self.purpose(plan)
+        if plan.pager is None or plan.pager_kind is None:
+            _, answer = self.line.exchange(purpose, self.request(plan, arguments))
+            found = find_records(plan.records, answer)
+            if not isinstance(found, list):
+                raise no_records(plan.name, plan.records, answer, found)
+            yield Page(PageRequest(), plan.records, found, answer)
+            return
+        pager = plan.pager
+        if most is not None and pager.largest is not None and most < pager.largest:
+            pager = attrs.evolve(pager, largest=most)
+        yield from Walk(
+            name=f"{self.spec.name} {plan.name}",
+            pager=pager,
+            kind=plan.pager_kind,
+            where=plan.records,
+            fetch=lambda asked: self.line.exchange(purpose, self.request(plan, arguments, asked))[1],
+            ahead=self.concurrency if most is None else 1,
+        ).pages()
+
+    def complete(self, plan: Plan, records: Iterable[Any]) -> Iterator[Any]:
+        """Each record laid under its detail, in order, as many at once as the limits allow."""
+        if plan.operation.detail is None:
+            raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its records")
+        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="connectory-detail") as pool:
+            for record in pool.map(lambda one: self._detailed(plan, one, one), records):
+                if record is not None:
+                    yield record
+
+    def _detailed(self, plan: Plan, source: Mapping[str, Any], record: Any) -> Any:
+        link = plan.operation.detail
+        if link is None:
+            raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its answer")
+        given = linked(link, source, self.plan(link.operation))
+        try:
+            _, detail = self.perform(self.plan(link.operation), given)
+        except Missing as why:
+            warnings.warn(f"{plan.name}: {why}", VanishedWarning, stacklevel=2)
+            return None
+        return {**record, **detail} if isinstance(record, dict) and isinstance(detail, dict) else detail
+
+    def for_parents(self, plan: Plan, given: Given) -> Iterator[tuple[Given, Mapping[str, Any]]]:
+        """The arguments of a list once for each parent record, with the parent's fields that are kept."""
+        link = plan.operation.parent
+        if link is None:
+            raise ArgumentError(f"{plan.name}: the spec names no parent")
+        parent = self.plan(link.operation)
+        for page in self.pages(parent, {}):
+            for record in page.records:
+                if conditions_hold(link.when, record):
+                    kept = {name: path.find(record) for name, path in link.keep.items()}
+                    yield {**given, **linked(link, record, plan)}, {k: None if v is MISSING else v for k, v in kept.items()}
+
+    def deliver(self, plan: Plan, items: Iterable[Any], given: Given) -> Iterator[ItemResult | ConnectoryError]:
+        """The result of every item of a batch operation; see `delivery.batches.deliver`."""
+        operation = plan.operation
+        assert operation.batch is not None and plan.item is not None
+        arguments = bind(plan, given, filled=plan.key)
+        purpose = self.purpose(plan)
+
+        def send(wire: list[Any]) -> Answer:
+            filled = _with_items(plan, arguments, wire)
+            return self.line.exchange(purpose, self.request(plan, filled))[1]
+
+        assumed = f"operations/{plan.name}/batch/atomic" in self.spec.assumed
+        return deliver(
+            Batching(
+                batch=operation.batch,
+                kind=self.registry.batches[operation.batch.use],
+                results=operation.results,
+                write=plan.item,
+                fields=named_item_type(self.spec, plan),
+                send=send,
+                harmless=plan.repeatable or (operation.batch.atomic and not assumed),
+                make_key=lambda: str(uuid.uuid4()),
+            ),
+            items,
+        )
+
+
+def _read_exactly(body: bytes) -> Any:
+    return read_json(body, exact=True)
+
+
+def _with_items(plan: Plan, arguments: Arguments, wire: list[Any]) -> Arguments:
+    assert plan.operation.batch is not None
+    name = plan.operation.batch.items
+    if name is None:
+        return attrs.evolve(arguments, body=wire)
+    spot = next(p.spot for p in plan.parameters.values() if p.wire == name)
+    return attrs.evolve(arguments, **{spot: {**getattr(arguments, spot), name: wire}})
+
+
+def _at_next_url(plan: Plan, request: Request, url: str) -> Request:
+    """The next page's own URL, relative ones resolved; only on the origin where the list began."""
+    following = urljoin(request.full_url, url)
+    try:
+        same = origin_of(following) == request.origin
+    except ValueError:
+        same = False
+    if not same:
+        raise BadAnswer(f"{plan.name}: the next page's link leads away from {request.origin}; it is not followed")
+    return attrs.evolve(request, url=following, query=())
+
+
+def take_record(plan: Plan, answer: Answer) -> Any:
+    """The record in an answer; None when the answer has no body."""
+    if not plan.operation.record or not answer.response.body:
+        return answer.data
+    for path in plan.operation.record:
+        found = path.find(answer.data)
+        if found is not MISSING:
+            return found
+    paths = ", ".join(map(str, plan.operation.record))
+    raise BadAnswer(f"{plan.name}: no record at '{paths}' in the answer", operation=plan.name, status=answer.status)
+
+
+def linked(link: Link, record: Mapping[str, Any], target: Plan) -> dict[str, Any]:
+    """Arguments of the linked operation, taken from a record."""
+    by_wire = {p.wire: p.name for p in target.parameters.values()}
+    given: dict[str, Any] = {}
+    for wire, path in link.with_.items():
+        value = path.find(record)
+        if value is MISSING or value is None:
+            raise BadAnswer(f"{target.name}: the record holds no '{path}' to look it up by")
+        given[by_wire[wire]] = value
+    return given
+
+
+def render_deep(value: Any, render: Callable[[str], str | None]) -> Any:
+    """Templates at any depth of a YAML value, rendered; None where a text names what is not given."""
+    if isinstance(value, str):
+        return render(value) if "{{" in value else value
+    if isinstance(value, dict):
+        return {name: render_deep(held, render) for name, held in value.items()}
+    if isinstance(value, list):
+        return [render_deep(held, render) for held in value]
+    return value

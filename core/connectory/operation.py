@@ -1,0 +1,250 @@
+"""A Spec and a name -> a Plan: parameters, checks and judges of one operation, compiled once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from connectory.errors import ArgumentError, nearest
+from connectory.outcomes import Judge, compile_rules
+from connectory.plugins.kinds import PagerKind
+from connectory.plugins.registry import Registry
+from connectory.spec.language import Does, Errors, Operation, Pager, Spec, effect
+from connectory.spec.naming import snake
+from connectory.spec.places import parse_path
+from connectory.spec.typeexpr import ANY, ListOf, MapOf, Named, Scalar, TypeExpr
+from connectory.spec.words import Field, Records
+from connectory.values.reading import Read, Readers
+from connectory.values.writing import ValueFault, Write, Writers
+
+Spot = Literal["path", "query", "headers", "fields", "variables", "body", "document"]
+_WHOLE = (parse_path("."),)
+SPOTS: tuple[Spot, ...] = ("path", "query", "headers", "fields", "variables")
+
+
+@attrs.frozen
+class Parameter:
+    """One thing a caller may give: `name` is the caller's, `wire` the vendor's."""
+
+    name: str
+    wire: str
+    spot: Spot
+    field: Field
+    write: Write
+
+    @property
+    def required(self) -> bool:
+        """Whether a call without it is refused."""
+        return self.field.required and self.field.default is None
+
+
+@attrs.frozen
+class Styles:
+    """How values are written, with the vendor's defaults filled in."""
+
+    body: str
+    answer: str
+    lists: str
+    objects: str
+    datetime: str
+    bools: str
+
+
+@attrs.frozen
+class Arguments:
+    """Checked arguments, as wire values by place; absent ones are not in it."""
+
+    path: Mapping[str, Any]
+    query: Mapping[str, Any]
+    headers: Mapping[str, Any]
+    fields: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    body: Any = None
+    document: str | None = None
+
+
+@attrs.frozen(eq=False)
+class Plan:
+    """Everything about one operation that does not change from call to call."""
+
+    name: str
+    operation: Operation
+    does: Does
+    repeatable: bool
+    styles: Styles
+    parameters: Mapping[str, Parameter]
+    pager: Pager | None
+    pager_kind: PagerKind | None
+    records: Records | None
+    read: Read | None
+    item: Write | None
+    items: str | None
+    judges: tuple[Judge, ...]
+    errors: Errors
+    limits: tuple[str, ...]
+
+    @property
+    def many(self) -> bool:
+        """Whether it yields records rather than one answer."""
+        return self.records is not None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Where the batched list goes: a parameter's wire name, or nothing for the whole body."""
+        return (self.items,) if self.items else ()
+
+
+def styles_of(spec: Spec, operation: Operation, body: str) -> Styles:
+    """The operation's exceptions over the vendor's over the built-in; `body` is the rendered `wire.body`."""
+
+    def pick(name: str, default: str) -> str:
+        chosen = getattr(operation.wire, name) or getattr(spec.wire, name)
+        return str(chosen or default)
+
+    return Styles(
+        body=body or "json",
+        answer=pick("answer", "json"),
+        lists=pick("lists", "repeat"),
+        objects=pick("objects", "brackets"),
+        datetime=pick("datetime", "rfc3339"),
+        bools=pick("bools", "true_false"),
+    )
+
+
+def wire_body(spec: Spec, operation: Operation) -> str:
+    """The text of `wire.body` that holds here, a template still."""
+    return str(operation.wire.body or spec.wire.body or "json")
+
+
+def path_names(address: str) -> tuple[str, ...]:
+    """The `{names}` in an address, templates left aside."""
+    return tuple(re.findall(r"(?<!\{)\{(\w+)\}(?!\})", address))
+
+
+def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") -> Plan:
+    """Compile one operation of a checked spec. `body` is how bodies are written, already rendered."""
+    operation = spec.operations[name]
+    effect_of = effect(name, operation)
+    assert effect_of is not None  # checked when the spec was loaded
+    does, repeatable = effect_of
+    styles = styles_of(spec, operation, body)
+    writers = Writers(spec.types, styles.datetime, registry.codecs)
+    pager = spec.pagers[operation.pages] if operation.pages else None
+    parameters = {p.name: p for p in _parameters(operation, writers)}
+    item_type = _item_type(operation, parameters)
+    rules = (*operation.outcomes, *spec.outcomes)
+    tables = ("graphql", "status") if operation.graphql is not None else ("status",)
+    builtin = tuple(_builtin_judge(registry, table) for table in tables)
+    return Plan(
+        name=name,
+        operation=operation,
+        does=does,
+        repeatable=repeatable,
+        styles=styles,
+        parameters=parameters,
+        pager=pager,
+        pager_kind=registry.pagers[pager.use] if pager else None,
+        records=operation.records or (pager.records if pager else None) or (Records(path=_WHOLE) if pager else None),
+        read=Readers(spec.types, styles.datetime, registry.codecs).of(operation.returns),
+        item=writers.of(item_type) if item_type is not None else None,
+        items=operation.batch.items if operation.batch else None,
+        judges=(*compile_rules(rules, registry.outcomes, registry.codecs, does), *builtin),
+        errors=operation.errors or spec.errors,
+        limits=operation.limits or tuple(n for n, limit in spec.limits.items() if limit.for_ == "all"),
+    )
+
+
+def _builtin_judge(registry: Registry, table: str) -> Judge:
+    kind = registry.outcomes[table]
+    options = kind.options()
+    return lambda answer: kind.judge(options, answer)
+
+
+def _parameters(operation: Operation, writers: Writers) -> list[Parameter]:
+    found: list[Parameter] = []
+    for wire in path_names(str(operation.address)):
+        field = attrs.evolve(operation.path.get(wire, Field(type=Scalar("str"))), required=True)
+        found.append(Parameter(field.as_ or snake(wire), wire, "path", field, writers.of_field(field)))
+    for spot in SPOTS[1:]:
+        for wire, field in getattr(operation, spot).items():
+            found.append(Parameter(field.as_ or snake(wire), wire, spot, field, writers.of_field(field)))
+    if operation.body is not None and operation.batch is None:
+        field = Field(type=operation.body, required=True)
+        found.append(Parameter("body", "body", "body", field, writers.of_field(field)))
+    if operation.graphql is not None and operation.document is None:
+        document = Field(type=Scalar("str"), required=True, about="GraphQL text")
+        variables = Field(type=MapOf(ANY), about="values of its variables")
+        found.append(Parameter("document", "document", "document", document, writers.of_field(document)))
+        found.append(Parameter("variables", "variables", "variables", variables, writers.of_field(variables)))
+    return found
+
+
+def _item_type(operation: Operation, parameters: Mapping[str, Parameter]) -> TypeExpr | None:
+    if operation.batch is None:
+        return None
+    if operation.batch.items is None:
+        return operation.body.item if isinstance(operation.body, ListOf) else ANY
+    field = next(p.field for p in parameters.values() if p.wire == operation.batch.items)
+    return field.type.item if isinstance(field.type, ListOf) else ANY
+
+
+def named_item_type(spec: Spec, plan: Plan) -> Mapping[str, Field]:
+    """The fields of the batched item's type; empty when it is no named type."""
+    expression = _item_type(plan.operation, plan.parameters)
+    return spec.types[expression.name] if isinstance(expression, Named) else {}
+
+
+def bind(plan: Plan, given: Mapping[str, Any], *, filled: Sequence[str] = ()) -> Arguments:
+    """Check a caller's arguments. Raises ArgumentError with every fault; nothing has been sent.
+
+    `filled` are wire names that somebody else fills (the batched list), so they are not missed here.
+    """
+    faults: list[str] = []
+    spots: dict[str, dict[str, Any]] = {spot: {} for spot in SPOTS}
+    whole: dict[str, Any] = {"body": None, "document": None}
+    for name in given:
+        if name not in plan.parameters:
+            faults.append(f"no argument '{name}'{nearest(name, plan.parameters)}{_known(plan)}")
+    for parameter in plan.parameters.values():
+        if parameter.wire in filled:
+            continue
+        value = given.get(parameter.name)
+        if value is None:
+            value = parameter.field.default
+        if value is None:
+            if parameter.required:
+                faults.append(f"'{parameter.name}' is required{_about(parameter)}")
+            continue
+        try:
+            written = _written(parameter, value)
+        except ValueFault as fault:
+            faults.append(f"'{parameter.name}': {fault}")
+            continue
+        if parameter.spot in whole:
+            whole[parameter.spot] = written
+        elif parameter.spot == "variables" and plan.operation.document is None:
+            spots["variables"].update(written)
+        else:
+            spots[parameter.spot][parameter.wire] = written
+    if faults:
+        raise ArgumentError("\n".join(f"{plan.name}: {fault}" for fault in faults))
+    return Arguments(**spots, **whole)
+
+
+def _written(parameter: Parameter, value: Any) -> Any:
+    written = parameter.write(value)
+    if written in ("", [], {}) and parameter.required and parameter.spot != "fields" and parameter.spot != "body":
+        raise ValueFault("must not be empty")
+    return written
+
+
+def _known(plan: Plan) -> str:
+    names = ", ".join(plan.parameters)
+    return f" (it takes {names})" if names else " (it takes none)"
+
+
+def _about(parameter: Parameter) -> str:
+    return f": {parameter.field.about}" if parameter.field.about else ""

@@ -1,0 +1,208 @@
+"""What an answer means: the spec's rules in order, then the built-in tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import attrs
+
+from connectory.answers import Answer, find, find_each, to_number
+from connectory.plugins.kinds import Codec, NoOptions, OutcomeKind, Verdict
+from connectory.spec.language import Errors, OutcomeWord, Rule
+from connectory.spec.places import MISSING
+from connectory.spec.words import Conditions, Place, Test
+from connectory.values.codecs import find_codec
+
+Judge = Callable[[Answer], Verdict | None]
+
+_STATUS_WORDS: Final[Mapping[int, OutcomeWord]] = {
+    401: "expired", 402: "denied", 403: "denied", 404: "missing", 407: "denied", 408: "retry", 409: "exists",
+    410: "missing", 425: "retry", 429: "throttled", 501: "failed", 505: "failed",
+}  # fmt: skip
+
+
+def judge_status(_options: NoOptions, answer: Answer) -> Verdict:
+    """The built-in table. `expired` becomes `denied` where there is no token to renew: the caller decides."""
+    status = answer.status
+    wait = retry_after(answer)
+    if 200 <= status < 300:
+        return Verdict("ok")
+    if status in _STATUS_WORDS:
+        return Verdict(_STATUS_WORDS[status], wait=wait)
+    if 500 <= status < 600:
+        return Verdict("retry", wait=wait)
+    if 400 <= status < 500:
+        return Verdict("rejected")
+    return Verdict("failed")
+
+
+def judge_graphql(_options: NoOptions, answer: Answer) -> Verdict | None:
+    """A GraphQL answer with `errors` is no success, whatever its status says."""
+    errors = answer.data.get("errors") if isinstance(answer.data, dict) else None
+    return Verdict("rejected") if errors and 200 <= answer.status < 300 else None
+
+
+OUTCOMES: Final[Mapping[str, OutcomeKind]] = {
+    "status": OutcomeKind(NoOptions, judge_status, "by HTTP status"),
+    "graphql": OutcomeKind(NoOptions, judge_graphql, "errors inside 200"),
+}
+
+
+def retry_after(answer: Answer, now: float | None = None) -> float | None:
+    """Seconds of a Retry-After header: a number (fractions too, negative is 0), or a date less the answer's own Date.
+
+    None when there is none or it is no such thing. Source: RFC 9110, 10.2.3; the answer's Date (or `now`) is used so
+    that clocks which disagree do not matter.
+    """
+    return _seconds_of(answer.headers.get("retry-after"), answer, now)
+
+
+def _seconds_of(value: Any, answer: Answer, now: float | None) -> float | None:
+    number = to_number(value)
+    if number is not None:
+        return max(0.0, number)
+    if not isinstance(value, str):
+        return None
+    moment = _http_date(value)
+    sent = _http_date(answer.headers.get("date", "")) or now
+    return None if moment is None or sent is None else max(0.0, moment - sent)
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def compile_rules(rules: Sequence[Rule], kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, Codec], does: str) -> tuple[Judge, ...]:
+    """The judges that rules make for an operation that `does` read, write or destroy; others are left out."""
+    return tuple(_compile(rule, kinds, codecs) for rule in rules if not rule.does or does in rule.does)
+
+
+def judge(judges: Sequence[Judge], answer: Answer) -> Verdict:
+    """The first verdict. The last judge is the built-in table, which always has one."""
+    return next(verdict for judge_one in judges if (verdict := judge_one(answer)) is not None)
+
+
+def _compile(rule: Rule, kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, Codec]) -> Judge:
+    statuses = tuple(map(parse_statuses, rule.status))
+    pattern = re.compile(rule.text) if rule.text is not None else None
+
+    def judge_one(answer: Answer) -> Verdict | None:
+        if statuses and not any(low <= answer.status <= high for low, high in statuses):
+            return None
+        if not conditions_hold(rule.body, answer.data):
+            return None
+        if not all(test_holds(test, [answer.headers.get(name, MISSING)]) for name, test in rule.headers.items()):
+            return None
+        if pattern is not None and not pattern.search(answer.text):
+            return None
+        if rule.use is not None:
+            return kinds[rule.use].judge(rule.options, answer)
+        assert rule.is_ is not None  # the loader demands one of the two
+        return _verdict(rule, rule.is_, answer, codecs)
+
+    return judge_one
+
+
+def _verdict(rule: Rule, word: OutcomeWord, answer: Answer, codecs: Mapping[str, Codec]) -> Verdict:
+    wait = _seconds_of(find(rule.wait, answer), answer, None) if rule.wait else retry_after(answer)
+    until = find_moment(rule.until, answer, codecs) if rule.until else None
+    return Verdict(word, wait=wait, until=until, limit=rule.limit)
+
+
+def find_moment(place: Place, answer: Answer, codecs: Mapping[str, Codec]) -> float | None:
+    """The moment that stands at a place, in epoch seconds; None when there is none or it is unreadable."""
+    value = find(place, answer)
+    if value is MISSING or value is None or value == "":
+        return None
+    try:
+        return find_codec(place.codec or "utc", codecs).read(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_statuses(text: str) -> tuple[int, int]:
+    """`404`, `5xx` or `400-499` as the lowest and highest status. Raises ValueError."""
+    if re.fullmatch(r"[1-5]xx", text):
+        return int(text[0]) * 100, int(text[0]) * 100 + 99
+    found = re.fullmatch(r"([1-5]\d\d)(?:-([1-5]\d\d))?", text)
+    if not found or int(found[2] or found[1]) < int(found[1]):
+        raise ValueError(f"'{text}' is no HTTP status: write 404, 5xx or 400-499")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def conditions_hold(conditions: Conditions, data: Any) -> bool:
+    """Whether every condition holds on a decoded body."""
+    return all(test_holds(test, list(path.each(data)) or [MISSING]) for path, test in conditions.items())
+
+
+def test_holds(test: Test, values: Sequence[Any]) -> bool:
+    """Whether a condition holds for any of the values found (one MISSING when nothing was)."""
+    there = any(value is not MISSING and value not in (None, "", [], {}) for value in values)
+    if test.exists is not None and there != test.exists:
+        return False
+    if test.not_in is not None and any(_among(value, test.not_in) for value in values):
+        return False
+    if test.in_ is None and test.matches is None and test.above is None:
+        return True
+    return any(_one_holds(test, value) for value in values)
+
+
+def _one_holds(test: Test, value: Any) -> bool:
+    if test.in_ is not None and not _among(value, test.in_):
+        return False
+    if test.matches is not None and (value is MISSING or value is None or not re.search(test.matches, str(value))):
+        return False
+    number = to_number(value) if value is not MISSING else None
+    return test.above is None or (number is not None and number > test.above)
+
+
+def _among(value: Any, allowed: Sequence[Any]) -> bool:
+    """Equality that keeps true apart from 1, and takes a header's text for the number it spells."""
+    return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed) or (
+        isinstance(value, str) and any(value == str(one) for one in allowed if not isinstance(one, bool))
+    )
+
+
+@attrs.frozen
+class Explained:
+    """Why the vendor says no: its words, its code, and field to message."""
+
+    words: str = ""
+    code: str = ""
+    fields: Mapping[str, str] = attrs.Factory(dict)
+
+    def __str__(self) -> str:
+        named = "; ".join(f"{name}: {said}" for name, said in self.fields.items())
+        return "; ".join(part for part in (self.words, named) if part)
+
+
+def explain(errors: Errors, answer: Answer) -> Explained:
+    """The vendor's words for an answer that is not ok."""
+    words = _first_text(errors.message, answer) or ("" if errors.message else _plain_words(answer))
+    fields = find(errors.fields, answer) if errors.fields else MISSING
+    named = {str(k): str(v) for k, v in fields.items()} if isinstance(fields, dict) else {}
+    return Explained(words[:2000], _first_text(errors.code, answer)[:200], named)
+
+
+def _first_text(places: Sequence[Place], answer: Answer) -> str:
+    for place in places:
+        found = [value for value in find_each(place, answer) if isinstance(value, str | int) and value != ""]
+        if found:
+            return "; ".join(map(str, found))
+    return ""
+
+
+def _plain_words(answer: Answer) -> str:
+    """A short text body is the vendor's words where the spec names no place for them."""
+    content = answer.headers.get("content-type", "")
+    if answer.data is not None or answer.fault:
+        return answer.text.strip()[:500] if "html" not in content and len(answer.response.body) < 2000 else ""
+    return ""

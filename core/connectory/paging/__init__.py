@@ -1,0 +1,1 @@
+"""Pages: how the next one is asked for, and the walk that refuses to go in circles."""

@@ -1,0 +1,150 @@
+"""What a plug-in supplies: small frozen values that pair an options class with functions.
+
+An options class is an attrs class; its attributes are the keys that may stand beside `use` in a spec, so they are
+checked, completed and documented like the language's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from connectory.answers import Answer
+from connectory.destinations.destination import Destination
+from connectory.messages import Request
+from connectory.spec.language import Batch, OutcomeWord, Pager
+from connectory.spec.words import Records, Slot
+
+
+@attrs.frozen
+class NoOptions:
+    """For kinds that take none."""
+
+
+@attrs.frozen
+class AuthKind:
+    """A way of signing. `sign(options, request, now)` returns the signed request; `now` is epoch seconds.
+
+    Templates among the options arrive rendered. `request` is frozen: method, url, query, headers, body, target.
+    """
+
+    options: type
+    sign: Callable[[Any, Request, float], Request]
+    about: str = ""
+
+
+@attrs.frozen
+class PageRequest:
+    """What is particular to one page: values for slots, or a whole next URL."""
+
+    slots: tuple[tuple[Slot, Any], ...] = ()
+    url: str | None = None
+
+
+@attrs.frozen
+class Page:
+    """One page as it came: what was asked, where its records stand, the records, and the answer they stand in."""
+
+    asked: PageRequest
+    where: Records
+    records: Sequence[Any]
+    answer: Answer
+
+
+@attrs.frozen
+class PagerKind:
+    """A way of paging. Pure: nothing here does I/O.
+
+    `first(pager)` asks for page one. `next(pager, page)` asks for the page after, None when the pager's own rule says
+    there is none. `ahead(pager, page, pages)` computes request number 2 to `pages` at once, where the kind can.
+    `records(where, answer)` finds the records and `total(page)` their number, where the kind knows better than the
+    spec's paths. `about(pager)` says it in plain words.
+    """
+
+    options: type
+    first: Callable[[Pager], PageRequest]
+    next: Callable[[Pager, Page], PageRequest | None]
+    ahead: Callable[[Pager, Page, int], Sequence[PageRequest]] | None = None
+    records: Callable[[Records, Answer], Any] | None = None
+    total: Callable[[Page], int | None] | None = None
+    about: Callable[[Pager], str] = lambda pager: pager.use
+
+
+@attrs.frozen
+class BatchKind:
+    """A way of cutting items into calls. `cut(batch, items)` yields lists; `items` come with their size in bytes."""
+
+    options: type
+    cut: Callable[[Batch, Iterable[tuple[Any, int]]], Iterator[list[Any]]]
+    about: Callable[[Batch], str]
+
+
+@attrs.frozen
+class Verdict:
+    """What an answer means. `wait` is in seconds from now, `until` in epoch seconds; `limit` names the budget hit."""
+
+    word: OutcomeWord
+    wait: float | None = None
+    until: float | None = None
+    limit: str | None = None
+
+
+@attrs.frozen
+class OutcomeKind:
+    """A way of judging answers. `judge(options, answer)` returns a Verdict, or None when it has nothing to say."""
+
+    options: type
+    judge: Callable[[Any, Answer], Verdict | None]
+    about: str = ""
+
+
+@attrs.frozen
+class Codec:
+    """How a moment is written. Both raise ValueError in words a user understands.
+
+    `read` takes what stood in the answer and returns an aware datetime; `write` takes an aware datetime and returns
+    the JSON value. `zoneless` says that a text without a zone means UTC.
+    """
+
+    read: Callable[[Any], datetime]
+    write: Callable[[datetime], Any]
+    zoneless: bool = False
+
+
+@attrs.frozen
+class Format:
+    """How a body is written or read. `write(value)` gives bytes, `read(bytes)` the value; ValueError when it is not so."""
+
+    media_type: str
+    read: Callable[[bytes], Any] | None
+    write: Callable[[Any], bytes] | None
+
+
+@attrs.frozen
+class Discovered:
+    """What a workspace holds: a row for each object (the columns of the family) and types in the spec's own form."""
+
+    objects: Sequence[Mapping[str, str]]
+    types: Mapping[str, Mapping[str, Any]]
+
+
+@attrs.frozen
+class Discoverer:
+    """A way of finding a workspace's own objects. `discover(options, call)`: `call(method, path, query)` does one
+    authenticated GET or POST within the limits and returns the decoded answer."""
+
+    options: type
+    discover: Callable[[Any, Callable[..., Any]], Discovered]
+    about: str = ""
+
+
+@attrs.frozen
+class DestinationKind:
+    """A place where records go. `open(options, ...)` returns a Destination; see `destinations`."""
+
+    options: type
+    open: Callable[..., Destination]
+    about: str = ""

@@ -1,0 +1,105 @@
+"""What a list operation gives back: records, lazily, page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from connectory.answers import find, to_number
+from connectory.invoke import Engine
+from connectory.operation import Plan, bind
+from connectory.plugins.kinds import Page
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+@attrs.frozen(eq=False, repr=False)
+class Records:
+    """The records of one list call. Nothing is sent until they are asked for; each iteration reads anew.
+
+    `complete` asks the detail call for each record, `parents` walks the parent operation for the arguments that are
+    missing, `most` stops after so many records.
+    """
+
+    engine: Engine
+    plan: Plan
+    given: Mapping[str, Any]
+    complete: bool = False
+    parents: bool = False
+    most: int | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(self.pages())
+
+    def pages(self) -> Iterator[list[Any]]:
+        """Lists of records, one for each page of the vendor's, declared moments read as aware datetimes."""
+        read = self.plan.read
+        for page in self.raw_pages():
+            yield page if read is None else [read(record) for record in page]
+
+    def raw_pages(self) -> Iterator[list[Any]]:
+        """Lists of records as the vendor wrote them."""
+        left = self.most
+        for page in self._whole_pages():
+            records = page if left is None else page[:left]
+            if left is not None:
+                left -= len(records)
+            yield records
+            if left == 0:
+                return
+
+    def _whole_pages(self) -> Iterator[list[Any]]:
+        if not self.parents:
+            for page in self.engine.pages(self.plan, self.given, self.most):
+                yield self._completed(page, {})
+            return
+        for given, kept in self.engine.for_parents(self.plan, self.given):
+            for page in self.engine.pages(self.plan, given, self.most):
+                yield self._completed(page, kept)
+
+    def _completed(self, page: Page, kept: Mapping[str, Any]) -> list[Any]:
+        records = list(self.engine.complete(self.plan, page.records)) if self.complete else list(page.records)
+        return [{**record, **kept} for record in records] if kept else records
+
+    def limit(self, most: int) -> Records:
+        """The same list, ended after so many records."""
+        return attrs.evolve(self, most=most)
+
+    def first(self) -> Any:
+        """The first record, or None. One page is read."""
+        return next(iter(self.limit(1)), None)
+
+    @property
+    def total(self) -> int | None:
+        """How many records the vendor says there are, from the first page; None when it does not say."""
+        pager, kind = self.plan.pager, self.plan.pager_kind
+        pages = self.engine.pages(self.plan, self.given, None if pager is None else 1)
+        if pager is None or kind is None:
+            return sum(len(page.records) for page in pages)
+        page = next(pages)
+        if pager.total_records is None:
+            return kind.total(page) if kind.total else None
+        number = to_number(find(pager.total_records, page.answer))
+        return None if number is None else int(number)
+
+    def arrow(self) -> pyarrow.Table:
+        """All records as an Arrow table. Raises ImportError, with what to install, where pyarrow is missing."""
+        try:
+            import pyarrow
+        except ImportError:
+            raise ImportError("records.arrow() needs pyarrow: pip install pyarrow") from None
+        return pyarrow.Table.from_pylist(list(self))
+
+    def __repr__(self) -> str:
+        return f"<Records of {self.engine.spec.name} {self.plan.name}>"
+
+
+def check_arguments(plan: Plan, given: Mapping[str, Any], *, parents: bool) -> None:
+    """Refuse wrong names and values at once, before anybody iterates. Raises ArgumentError."""
+    link = plan.operation.parent
+    filled = tuple(link.with_) if parents and link is not None else ()
+    bind(plan, given, filled=filled)

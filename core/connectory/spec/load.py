@@ -1,0 +1,142 @@
+"""A spec file -> a checked Spec, or every fault of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+from cattrs.errors import BaseValidationError
+
+from connectory.errors import ArgumentError, Fault, SpecError, nearest
+from connectory.plugins.registry import Registry, SpecFile
+from connectory.spec.checks import check_spec
+from connectory.spec.families import expand_families
+from connectory.spec.language import LANGUAGE_VERSION, Spec
+from connectory.spec.structure import make_converter, problems_of
+from connectory.spec.trees import Array, Table, Text, copy_place, locate, read_tree, unite
+
+
+@attrs.frozen
+class Discovered:
+    """What `connectory discover` kept: rows by family, and types in the language's own form."""
+
+    objects: Mapping[str, Sequence[Mapping[str, str]]] = attrs.Factory(dict)
+    types: Mapping[str, Any] = attrs.Factory(dict)
+
+
+@attrs.frozen
+class Loaded:
+    """A checked spec and the tree it was made from."""
+
+    spec: Spec
+    tree: Table
+    file: str
+
+
+def load_spec(registry: Registry, vendor: str, discovered: Discovered | None = None) -> Loaded:
+    """The spec of a vendor. Raises ArgumentError for a vendor nobody brings, SpecError with every fault."""
+    if vendor not in registry.specs:
+        known = ", ".join(registry.specs)
+        raise ArgumentError(f"no connector '{vendor}'{nearest(vendor, registry.specs)} (there are {known})")
+    return load_file(registry, registry.specs[vendor], discovered or Discovered())
+
+
+def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> Loaded:
+    """The spec in one file, united with what it extends and what was discovered."""
+    file = str(source.file)
+    tree = read_tree(source.file.read_bytes(), file)
+    faults: list[Fault] = []
+    _check_version(tree, faults)
+    tree = _with_base(registry, tree, source, faults)
+    tree = _with_types(tree, discovered.types)
+    tree = expand_families(tree, discovered.objects, registry.filters, faults)
+    if faults:
+        raise SpecError(_sorted(faults))
+    spec = _structure(registry, tree, faults)
+    if spec is not None:
+        if source.vendor != spec.name:
+            faults.append(_fault(tree, ("name",), f"the file is named {source.vendor}.yaml, the connector '{spec.name}': one name for both", False))
+        faults += [_fault(tree, path, message, at_key) for path, message, at_key in check_spec(spec, registry)]
+    if faults or spec is None:
+        raise SpecError(_sorted(faults))
+    return Loaded(spec, tree, file)
+
+
+def _check_version(tree: Table, faults: list[Fault]) -> None:
+    said = tree.get(Text("connectory"))
+    if isinstance(said, Text) and said.isdecimal() and int(said) > LANGUAGE_VERSION:
+        message = f"this spec is written in version {said} of the language, this Connectory reads up to {LANGUAGE_VERSION}: install a newer one"
+        faults.append(_fault(tree, ("connectory",), message, False))
+
+
+def _with_base(registry: Registry, tree: Table, source: SpecFile, faults: list[Fault]) -> Table:
+    base = tree.get(Text("extends"))
+    if not isinstance(base, Text):
+        return tree
+    packaged = registry.packaged.get(str(base))
+    if packaged is None or packaged.file == source.file:
+        message = f"no packaged connector '{base}'{nearest(base, registry.packaged)}"
+        faults.append(_fault(tree, ("extends",), message, False))
+        return tree
+    return unite(read_tree(packaged.file.read_bytes(), str(packaged.file)), tree, faults)
+
+
+def _with_types(tree: Table, types: Mapping[str, Any]) -> Table:
+    """Discovered types replace those of the same name: the workspace knows itself better."""
+    if not types:
+        return tree
+    grown = copy_place(Table(tree), tree)
+    own = tree.get(Text("types"))
+    joined = copy_place(Table(own if isinstance(own, Table) else {}), tree)
+    for name, fields in types.items():
+        joined[Text(name)] = _as_tree(fields, tree)
+    grown[next((key for key in tree if key == "types"), copy_place(Text("types"), tree))] = joined
+    return grown
+
+
+def _as_tree(value: Any, at: Table) -> Any:
+    if isinstance(value, Mapping):
+        table = copy_place(Table(), at)
+        for key, held in value.items():
+            table[copy_place(Text(key), at)] = _as_tree(held, at)
+        return table
+    if isinstance(value, list | tuple):
+        return copy_place(Array(_as_tree(item, at) for item in value), at)
+    text = copy_place(Text(value if isinstance(value, str) else msgspec.json.encode(value).decode()), at)
+    text.plain = not isinstance(value, str)
+    return text
+
+
+def _structure(registry: Registry, tree: Table, faults: list[Fault]) -> Spec | None:
+    try:
+        spec: Spec = make_converter(registry).structure(tree, Spec)
+    except BaseValidationError as group:
+        faults += [_fault(tree, path, message, at_key) for path, message, at_key in problems_of(group)]
+        return None
+    return spec
+
+
+def _fault(tree: Table, path: tuple[str | int, ...], message: str, at_key: bool) -> Fault:
+    file, line, column = locate(tree, path, at_key=at_key)
+    return Fault(file, line, column, "/" + "/".join(map(str, path)) if path else "", message)
+
+
+def _sorted(faults: list[Fault]) -> list[Fault]:
+    """In the order of the file; what a family says wrongly once is told once."""
+    told: dict[tuple[str, int, int, str], Fault] = {}
+    for fault in faults:
+        told.setdefault((fault.file, fault.line, fault.column, fault.message), fault)
+    return sorted(told.values(), key=lambda fault: (fault.file, fault.line, fault.column))
+
+
+def read_discovered(file: Path) -> Discovered:
+    """The kept result of a discovery; empty when there is none. Raises SpecError when it is broken."""
+    if not file.exists():
+        return Discovered()
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Discovered)
+    except (msgspec.DecodeError, OSError) as why:
+        raise SpecError([Fault(str(file), 1, 1, "", f"not a kept discovery ({why}); run `connectory discover` again")]) from None

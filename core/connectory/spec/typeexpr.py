@@ -1,0 +1,166 @@
+"""Type and field expressions: `int64! key read_only`, `one of open | closed = open`, `list of Student`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+import attrs
+
+from connectory.errors import nearest
+
+SCALARS: Final = (
+    "str int byte int16 int32 int64 float decimal bool uuid url date time datetime bytes file secret any".split()
+)
+MODIFIERS: Final = "key unique reference read_only write_only deprecated personal".split()
+
+
+@attrs.frozen
+class Scalar:
+    """A single value; `codec` says how a datetime is written (None: as the vendor's wire says)."""
+
+    name: str
+    codec: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.codec})" if self.codec else self.name
+
+
+@attrs.frozen
+class OneOf:
+    """One of a fixed set of texts or integers."""
+
+    base: Literal["str", "int"]
+    values: tuple[str | int, ...]
+
+    def __str__(self) -> str:
+        return ("int " if self.base == "int" else "") + "one of " + " | ".join(map(str, self.values))
+
+
+@attrs.frozen
+class ListOf:
+    """A list of one type."""
+
+    item: TypeExpr
+
+    def __str__(self) -> str:
+        return f"list of {self.item}"
+
+
+@attrs.frozen
+class MapOf:
+    """An object with free keys."""
+
+    value: TypeExpr
+
+    def __str__(self) -> str:
+        return f"map of {self.value}"
+
+
+@attrs.frozen
+class Named:
+    """A type of this spec; `partial` when nothing of it is required (`part of Student`)."""
+
+    name: str
+    partial: bool = False
+
+    def __str__(self) -> str:
+        return f"part of {self.name}" if self.partial else self.name
+
+
+TypeExpr = Scalar | OneOf | ListOf | MapOf | Named
+ANY: Final = Scalar("any")
+TEXT: Final = Scalar("str")
+
+
+@attrs.frozen
+class FieldExpression:
+    """What one line says of a field."""
+
+    type: TypeExpr
+    required: bool
+    modifiers: frozenset[str]
+    default: str | None
+
+
+def parse_field(text: str) -> FieldExpression:
+    """Read `TYPE[!] [modifiers] [= default]`. Raises ValueError in words a spec's author understands."""
+    head, default = _split_default(text)
+    words = head.split()
+    modifiers: set[str] = set()
+    while words and words[-1] in MODIFIERS:
+        modifiers.add(words.pop())
+    head = " ".join(words)
+    required = head.endswith("!")
+    if required:
+        head = head[:-1].rstrip()
+    return FieldExpression(parse_type(head), required, frozenset(modifiers), default)
+
+
+def _split_default(text: str) -> tuple[str, str | None]:
+    head, equals, default = text.partition(" = ")
+    return (head, default.strip()) if equals else (text, None)
+
+
+_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*")
+_CODEC = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
+
+
+def parse_type(text: str) -> TypeExpr:
+    """Read a type. Raises ValueError with the nearest right word."""
+    text = text.strip()
+    for prefix, kind in (("list of ", ListOf), ("map of ", MapOf)):
+        if text.startswith(prefix):
+            return kind(parse_type(text[len(prefix) :]))
+    if text.startswith("part of "):
+        return _named(text[len("part of ") :], partial=True)
+    if "one of " in text:
+        return _parse_one_of(text)
+    with_codec = _CODEC.fullmatch(text)
+    if with_codec:
+        name, codec = with_codec.groups()
+        if name not in ("datetime", "date", "time"):
+            raise ValueError(f"only datetime, date and time take a codec in parentheses, not '{name}'")
+        return Scalar(name, codec)
+    if text in SCALARS:
+        return Scalar(text)
+    return _named(text, partial=False)
+
+
+def _named(text: str, *, partial: bool) -> Named:
+    if _NAME.fullmatch(text):
+        return Named(text, partial)
+    if not text:
+        raise ValueError("a type is missing; write one such as 'str' or 'list of int'")
+    first, *rest = text.split()
+    if rest and first.rstrip("!") in SCALARS:
+        word = rest[0]
+        raise ValueError(f"unknown word '{word}' after the type{nearest(word, MODIFIERS)}")
+    raise ValueError(f"unknown type '{text}'{nearest(text, [*SCALARS, 'list of', 'map of', 'one of', 'part of'])}")
+
+
+def _parse_one_of(text: str) -> OneOf:
+    before, _, after = text.partition("one of ")
+    base = before.strip() or "str"
+    values = tuple(value.strip() for value in after.split("|"))
+    if any(not value for value in values) or len(set(values)) != len(values):
+        raise ValueError(f"'{text}': each value once, joined by '|'")
+    if base == "str":
+        return OneOf("str", values)
+    if base != "int":
+        raise ValueError(f"'one of' takes texts, or 'int one of' integers; '{base}' is neither")
+    try:
+        return OneOf("int", tuple(int(value) for value in values))
+    except ValueError:
+        raise ValueError(f"'{text}': 'int one of' takes integers only") from None
+
+
+def named_types(expression: TypeExpr) -> tuple[Named, ...]:
+    """Every type of the spec that an expression names."""
+    match expression:
+        case Named():
+            return (expression,)
+        case ListOf(item=inner) | MapOf(value=inner):
+            return named_types(inner)
+        case _:
+            return ()

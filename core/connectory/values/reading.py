@@ -1,0 +1,143 @@
+"""What an answer holds -> Python values: declared moments, days and decimals; everything else stays as it came."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import date, time
+from decimal import Decimal
+from typing import Any
+
+from connectory.plugins.kinds import Codec
+from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.words import Field
+from connectory.values import shapes
+from connectory.values.codecs import find_codec
+
+Read = Callable[[Any], Any]
+Fields = Mapping[str, Field]
+
+
+class ValueWarning(UserWarning):
+    """A value of an answer is not what the spec declares; it is handed over as it came."""
+
+
+class Readers:
+    """Compiles types into functions that read; None where there is nothing to convert.
+
+    A value that cannot be read as declared is handed over as it came, with a ValueWarning: one odd date must not cost
+    the other records.
+    """
+
+    def __init__(self, types: Mapping[str, Fields], datetime: str, codecs: Mapping[str, Codec]) -> None:
+        self._types = types
+        self._datetime = datetime
+        self._codecs = codecs
+        self._objects: dict[str, Read | None] = {}
+        self._open: set[str] = set()
+
+    def of(self, expression: TypeExpr) -> Read | None:
+        """The function of one type, or None."""
+        match expression:
+            case Scalar(name="datetime"):
+                return _lenient(find_codec(expression.codec or self._datetime, self._codecs).read)
+            case Scalar(name="date"):
+                return _lenient(lambda value: date.fromisoformat(value))
+            case Scalar(name="time"):
+                return _lenient(lambda value: time.fromisoformat(value))
+            case Scalar(name="decimal"):
+                return _lenient(_read_decimal)
+            case Scalar() | OneOf():
+                return None
+            case ListOf(item=item):
+                inner = self.of(item)
+                return None if inner is None else _read_list(inner)
+            case MapOf(value=held):
+                inner = self.of(held)
+                return None if inner is None else _read_map(inner)
+            case Named(name=name):
+                return self._named(name)
+
+    def _named(self, name: str) -> Read | None:
+        if name in self._objects:
+            return self._objects[name]
+        if name in self._open:  # a type that holds itself: resolved when the outer one is done
+            return lambda value: (self._objects[name] or _as_it_came)(value)
+        self._open.add(name)
+        converted = {wire: read for wire, field in self._types[name].items() if (read := self.of(field.type)) is not None}
+        self._open.discard(name)
+        self._objects[name] = _read_object(converted) if converted else None
+        return self._objects[name]
+
+    def shape(self, expression: TypeExpr, seen: tuple[str, ...] = ()) -> shapes.Shape:
+        """The resolved shape of a type, for destinations that make columns. A type inside itself is `any` there."""
+        match expression:
+            case Scalar(name=name):
+                return shapes.Plain(_KINDS[name])
+            case OneOf(base=base):
+                return shapes.Plain("int" if base == "int" else "text")
+            case ListOf(item=item):
+                return shapes.ListOf(self.shape(item, seen))
+            case MapOf(value=held):
+                return shapes.MapOf(self.shape(held, seen))
+            case Named(name=name):
+                if name in seen:
+                    return shapes.Plain("any")
+                fields = self._types[name].items()
+                return shapes.Record({w: self.shape(f.type, (*seen, name)) for w, f in fields if w != "*" and not f.write_only})
+
+
+_KINDS: Mapping[str, shapes.Kind] = {
+    **dict.fromkeys(("str", "uuid", "url", "secret", "file"), "text"),
+    **dict.fromkeys(("int", "byte", "int16", "int32", "int64"), "int"),
+    **{kind: kind for kind in ("float", "decimal", "bool", "date", "time", "datetime", "bytes", "any")},
+}  # type: ignore[dict-item]
+
+
+def _as_it_came(value: Any) -> Any:
+    return value
+
+
+def _read_decimal(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("no number")
+    try:
+        return Decimal(str(value))
+    except ArithmeticError:
+        raise ValueError("no number") from None
+
+
+def _lenient(read: Read) -> Read:
+    def lenient(value: Any) -> Any:
+        if value is None or value == "":
+            return value
+        try:
+            return read(value)
+        except (ValueError, TypeError, OverflowError) as why:
+            warnings.warn(f"a value is not what the spec declares: {why}", ValueWarning, stacklevel=2)
+            return value
+
+    return lenient
+
+
+def _read_list(inner: Read) -> Read:
+    return lambda value: [inner(item) for item in value] if isinstance(value, list) else value
+
+
+def _read_map(inner: Read) -> Read:
+    return lambda value: {name: inner(held) for name, held in value.items()} if isinstance(value, dict) else value
+
+
+def _read_object(converted: Mapping[str, Read]) -> Read:
+    pairs = tuple(converted.items())
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        record = dict(value)
+        for wire, convert in pairs:
+            if (held := record.get(wire)) is not None:
+                record[wire] = convert(held)
+        return record
+
+    return read
