@@ -47,23 +47,24 @@ MAX_FAULTS: Final = 100
 class Text(str):
     """A scalar as the text that was written, without its quotes. `line` and `column` count from 1."""
 
-    line: int
-    column: int
-    plain: bool  # written without quotes and not as a block (`|`, `>`)
+    line: int = 0
+    column: int = 0
+    plain: bool = True  # written without quotes and not as a block (`|`, `>`)
+    block: bool = False  # written behind `|` or `>`
 
 
 class Table(dict[Text, "Node"]):
     """A mapping; its keys know their own places. `line` and `column` count from 1."""
 
-    line: int
-    column: int
+    line: int = 0
+    column: int = 0
 
 
 class Array(list["Node"]):
     """A sequence. `line` and `column` count from 1."""
 
-    line: int
-    column: int
+    line: int = 0
+    column: int = 0
 
 
 Node: TypeAlias = Text | Table | Array
@@ -221,7 +222,9 @@ class _Tree:
         text = Text(event.value)
         text.line = self._first + mark.line + 1
         text.column = mark.column + 1
-        text.plain = not event.style
+        if event.style:
+            text.plain = False
+            text.block = event.style in "|>"
         if event.tag is not None or event.anchor is not None:
             self._properties(event, event.tag, event.anchor)
             if event.anchor is not None:
@@ -266,9 +269,9 @@ class _Tree:
         if len(self._open) + height >= MAX_DEPTH and not isinstance(node, Text):
             self._stop(event, f"more than {MAX_DEPTH} levels inside each other")
         if isinstance(node, Text):  # where it is used says more than where it was written
-            plain, node = node.plain, Text(node)
+            plain, block, node = node.plain, node.block, Text(node)
             node.line, node.column = self._first + event.start_mark.line + 1, event.start_mark.column + 1
-            node.plain = plain
+            node.plain, node.block = plain, block
         self._put(event, node, size, height)
 
     def _unknown_alias(self, event: AliasEvent, name: str) -> None:
@@ -330,6 +333,16 @@ def position(tree: Node, path: tuple[str | int, ...], at_key: bool = False) -> t
         else:
             return node.line, node.column
     return (place.line, place.column) if at_key else (node.line, node.column)
+
+
+def position_in(text: Text, offset: int) -> tuple[int, int]:
+    """Line and column of a character of a text; where that is not known (blocks, several lines), of its beginning.
+
+    Escapes before the character are counted as one column each.
+    """
+    if text.block or "\n" in text:
+        return text.line, text.column
+    return text.line, text.column + offset + (0 if text.plain else 1)
 
 
 def as_data(node: Node) -> Any:
