@@ -27,17 +27,18 @@ from connectory.errors import (
 )
 from connectory.limits.budgets import Budget
 from connectory.limits.ledger import Ledger, acquire
-from connectory.messages import Request, origin_of
+from connectory.messages import Request, Response, origin_of
 from connectory.operation import Plan
 from connectory.outcomes import Judge, explain, judge
 from connectory.plugins.kinds import Codec, Format, Verdict
 from connectory.retry import DEFAULT, Again, Policy, after_failure, after_throttle
 from connectory.secrets import Redactor
 from connectory.spec.language import Errors, Token
-from connectory.transport import Transport, TransportFailure
+from connectory.transport import Transport, TransportFailure, follow
 
 log = logging.getLogger("connectory")
 
+MOST_REDIRECTS = 5
 GOOD = frozenset({"ok", "accepted"})
 _REFUSALS: Mapping[str, type[CallError]] = {"rejected": Rejected, "missing": Missing, "exists": Exists, "failed": Failed}
 
@@ -80,6 +81,7 @@ class Line:
     policy: Policy = DEFAULT
     lease_seconds: float = 330.0
     on_wait: Callable[[float, str], None] | None = None
+    calls: int = 0
 
     def exchange(self, purpose: Purpose, request: Request, into: BinaryIO | None = None) -> tuple[Verdict, Answer]:
         """One call with all its tries. Returns a good verdict and its answer, or raises a CallError or LimitReached."""
@@ -104,16 +106,27 @@ class Line:
             self._after_refusal(purpose, request, verdict, answer, attempt)
 
     def _send(self, purpose: Purpose, request: Request, token: KeptToken | None, into: BinaryIO | None) -> Answer:
-        lease = acquire(self.ledger, purpose.budgets, self.clock, self.max_wait, self.lease_seconds)
+        lease = acquire(self.ledger, purpose.budgets, self.clock, self.max_wait, self.lease_seconds, self.on_wait)
         try:
             signed = request if purpose.anonymous else self._signed(request, token)
             log.debug("%s %s", purpose.operation, self.shown(request))
-            response = self.transport.send(signed, into=into)
+            response = self._follow(signed, into)
         finally:
-            self.ledger.release(lease)
+            self.ledger.release(lease, self.clock.now())
         read = purpose.format.read
         assert read is not None  # checked when the spec was loaded
         return decode_answer(response, read)
+
+    def _follow(self, request: Request, into: BinaryIO | None) -> Response:
+        """One exchange; a redirect of a read is followed on the same origin, a few times."""
+        for _ in range(MOST_REDIRECTS):
+            self.calls += 1
+            response = self.transport.send(request, into=into)
+            following = follow(request, response)
+            if following is None:
+                return response
+            request = following
+        raise TransportFailure("redirects without end", kind="redirect", sent="maybe", host=request.origin)
 
     def _signed(self, request: Request, token: KeptToken | None) -> Request:
         """A credential goes to the vendor's own origin, whatever a next link or a setting says."""

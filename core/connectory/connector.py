@@ -68,7 +68,7 @@ class Call:
         items = given.pop(name)
         keep = bool(given.pop("keep_results", True))
         delivery = Delivery()
-        before = self._engine.line.transport_calls()
+        before = self._engine.line.calls
         try:
             for result in self.results(_counted(items, delivery), **given):
                 delivery.accounts.add(result.word)
@@ -81,7 +81,7 @@ class Call:
             why.delivery = delivery  # type: ignore[attr-defined]
             raise
         finally:
-            delivery.calls = self._engine.line.transport_calls() - before
+            delivery.calls = self._engine.line.calls - before
         return delivery
 
     def _positional(self, plan: Plan, args: tuple[Any, ...], given: dict[str, Any]) -> dict[str, Any]:

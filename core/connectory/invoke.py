@@ -77,7 +77,7 @@ class Engine:
 
     def purpose(self, plan: Plan) -> Purpose:
         """What a call of this plan spends and how it is judged."""
-        return purpose_of(plan, [self.budgets[name] for name in plan.limits], self.registry.formats)
+        return purpose_of(plan, [budget for name in plan.limits if (budget := self.budgets[name]).bounds], self.registry.formats)
 
     def request(self, plan: Plan, arguments: Arguments, page: PageRequest | None = None) -> Request:
         """The request of one call or page, without credentials."""

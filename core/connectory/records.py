@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.define(eq=False, repr=False)
 class Records:
     """The records of one list call. Nothing is sent until they are asked for; each iteration reads anew.
 
     `complete` asks the detail call for each record, `parents` walks the parent operation for the arguments that are
-    missing, `most` stops after so many records.
+    missing, `most` stops after so many records. `stated_total` is what the vendor said in the page read last.
     """
 
     engine: Engine
@@ -31,6 +31,7 @@ class Records:
     complete: bool = False
     parents: bool = False
     most: int | None = None
+    stated_total: int | None = attrs.field(default=None, init=False)
 
     def __iter__(self) -> Iterator[Any]:
         return chain.from_iterable(self.pages())
@@ -55,6 +56,7 @@ class Records:
     def _whole_pages(self) -> Iterator[list[Any]]:
         if not self.parents:
             for page in self.engine.pages(self.plan, self.given, self.most):
+                self.stated_total = self._total_in(page)
                 yield self._completed(page, {})
             return
         for given, kept in self.engine.for_parents(self.plan, self.given):
@@ -75,12 +77,14 @@ class Records:
 
     @property
     def total(self) -> int | None:
-        """How many records the vendor says there are, from the first page; None when it does not say."""
+        """How many records the vendor says there are, asked with one page; None when it does not say."""
+        pages = self.engine.pages(self.plan, self.given, None if self.plan.pager is None else 1)
+        return self._total_in(next(pages))
+
+    def _total_in(self, page: Page) -> int | None:
         pager, kind = self.plan.pager, self.plan.pager_kind
-        pages = self.engine.pages(self.plan, self.given, None if pager is None else 1)
         if pager is None or kind is None:
-            return sum(len(page.records) for page in pages)
-        page = next(pages)
+            return len(page.records)
         if pager.total_records is None:
             return kind.total(page) if kind.total else None
         number = to_number(find(pager.total_records, page.answer))

@@ -25,11 +25,17 @@ class ValueWarning(UserWarning):
 class Readers:
     """Compiles types into functions that read; None where there is nothing to convert.
 
+    With `iso_as_text` moments, days and decimals that stand in the answer as ISO 8601 or as numbers stay as they are,
+    for destinations that read those themselves; only the vendor's own writings (Unix seconds, patterns) are converted.
+
     A value that cannot be read as declared is handed over as it came, with a ValueWarning: one odd date must not cost
     the other records.
     """
 
-    def __init__(self, types: Mapping[str, Fields], datetime: str, codecs: Mapping[str, Codec]) -> None:
+    def __init__(
+        self, types: Mapping[str, Fields], datetime: str, codecs: Mapping[str, Codec], *, iso_as_text: bool = False
+    ) -> None:
+        self._iso_as_text = iso_as_text
         self._types = types
         self._datetime = datetime
         self._codecs = codecs
@@ -40,7 +46,10 @@ class Readers:
         """The function of one type, or None."""
         match expression:
             case Scalar(name="datetime"):
-                return _lenient(find_codec(expression.codec or self._datetime, self._codecs).read)
+                codec = expression.codec or self._datetime
+                return None if self._iso_as_text and codec in _ISO else _lenient(find_codec(codec, self._codecs).read)
+            case Scalar(name="date" | "time" | "decimal") if self._iso_as_text:
+                return None
             case Scalar(name="date"):
                 return _lenient(lambda value: date.fromisoformat(value))
             case Scalar(name="time"):
@@ -87,6 +96,7 @@ class Readers:
                 return shapes.Record({w: self.shape(f.type, (*seen, name)) for w, f in fields if w != "*" and not f.write_only})
 
 
+_ISO = frozenset({"rfc3339", "utc", "utc_naive"})
 _KINDS: Mapping[str, shapes.Kind] = {
     **dict.fromkeys(("str", "uuid", "url", "secret", "file"), "text"),
     **dict.fromkeys(("int", "byte", "int16", "int32", "int64"), "int"),
