@@ -18,7 +18,7 @@ from connectory.delivery.batches import Batching, deliver
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
-from connectory.operation import Arguments, Plan, bind, make_plan, named_item_type, wire_body
+from connectory.operation import Arguments, Plan, bind, identifying_paths, make_plan, named_item_type, wire_body
 from connectory.paging.walk import Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
@@ -193,6 +193,7 @@ class Engine:
             filled = _with_items(plan, arguments, wire)
             return self.line.exchange(purpose, self.request(plan, filled))[1]
 
+        fields = named_item_type(self.spec, plan)
         assumed = f"operations/{plan.name}/batch/atomic" in self.spec.assumed
         return deliver(
             Batching(
@@ -200,7 +201,8 @@ class Engine:
                 kind=self.registry.batches[operation.batch.use],
                 results=operation.results,
                 write=plan.item,
-                fields=named_item_type(self.spec, plan),
+                fields=fields,
+                identity=identifying_paths(self.spec.types, fields),
                 send=send,
                 harmless=plan.repeatable or (operation.batch.atomic and not assumed),
                 make_key=lambda: str(uuid.uuid4()),

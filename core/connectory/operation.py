@@ -14,7 +14,7 @@ from connectory.plugins.kinds import PagerKind
 from connectory.plugins.registry import Registry
 from connectory.spec.language import Does, Errors, Operation, Pager, Spec, effect
 from connectory.spec.naming import snake
-from connectory.spec.places import parse_path
+from connectory.spec.places import AnswerPath, parse_path
 from connectory.spec.typeexpr import ANY, ListOf, MapOf, Named, Scalar, TypeExpr
 from connectory.spec.words import Field, Records
 from connectory.values.reading import Read, Readers
@@ -195,6 +195,18 @@ def named_item_type(spec: Spec, plan: Plan) -> Mapping[str, Field]:
     """The fields of the batched item's type; empty when it is no named type."""
     expression = _item_type(plan.operation, plan.parameters)
     return spec.types[expression.name] if isinstance(expression, Named) else {}
+
+
+def identifying_paths(types: Mapping[str, Mapping[str, Field]], fields: Mapping[str, Field], prefix: str = "") -> list[AnswerPath]:
+    """Where an item says which record it is: its key, its unique fields, and the unique ones of objects inside it."""
+    found: list[AnswerPath] = []
+    for wire, field in fields.items():
+        place = f'{prefix}"{wire}"' if "." in wire else f"{prefix}{wire}"
+        if field.unique or (field.key and not prefix):
+            found.append(parse_path(place))
+        elif isinstance(field.type, Named) and prefix.count(".") < 3:
+            found += identifying_paths(types, types[field.type.name], f"{place}.")
+    return found
 
 
 def bind(plan: Plan, given: Mapping[str, Any], *, filled: Sequence[str] = ()) -> Arguments:

@@ -15,6 +15,7 @@ from connectory.delivery.results import Reading, read_results
 from connectory.errors import BadAnswer, ConnectoryError, Rejected, UnknownOutcome
 from connectory.plugins.kinds import BatchKind
 from connectory.spec.language import Batch, Results
+from connectory.spec.places import MISSING, AnswerPath
 from connectory.spec.words import Field
 from connectory.values.writing import ValueFault, Write
 
@@ -44,6 +45,7 @@ class Batching:
     results: Sequence[Results]
     write: Write
     fields: Mapping[str, Field]
+    identity: Sequence[AnswerPath]
     send: Callable[[list[Any]], Answer]
     harmless: bool
     make_key: Callable[[], str]
@@ -96,14 +98,14 @@ def _checked(batching: Batching, items: Iterable[Any], invalid: list[ItemResult]
             invalid.append(ItemResult(row, given, "invalid", words=str(fault), code="invalid"))
             continue
         if batching.batch.make_keys:
-            wire = with_key(wire, batching.fields, batching.make_key)
+            wire = with_key(wire, batching.fields, batching.identity, batching.make_key)
         warner.look(row, wire)
         yield Item(row, given, wire), len(_encode(wire)) if weigh else 0
 
 
-def with_key(wire: Any, fields: Mapping[str, Field], make_key: Callable[[], str]) -> Any:
+def with_key(wire: Any, fields: Mapping[str, Field], identity: Sequence[AnswerPath], make_key: Callable[[], str]) -> Any:
     """The item with a made-up key where nothing in it identifies the record."""
-    if not isinstance(wire, dict) or any(wire.get(name) for name, field in fields.items() if field.key or field.unique):
+    if not isinstance(wire, dict) or any(path.find(wire) not in (MISSING, None, "") for path in identity):
         return wire
     key = next((name for name, field in fields.items() if field.key), None)
     return wire if key is None else {key: make_key(), **wire}
