@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from connectory.plugins.kinds import Codec
@@ -51,8 +52,10 @@ def _same(old: Any, new: Any, kind: TypeExpr, types: Types, codecs: Mapping[str,
             reference = next((wire for wire, field in types[name].items() if field.reference), None)
             if reference is not None:
                 return bool(old.get(reference) == new.get(reference))
-    return type(old) is type(new) and bool(old == new) or (_numbers(old, new) and bool(old == new))
+    if _is_number(old) and _is_number(new):
+        return Decimal(str(old)) == Decimal(str(new))
+    return type(old) is type(new) and bool(old == new)
 
 
-def _numbers(old: Any, new: Any) -> bool:
-    return not isinstance(old, bool | str) and not isinstance(new, bool | str)
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
