@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from operator import itemgetter
+from typing import TypeAlias
 
 import yaml
+
+Spot: TypeAlias = tuple[int, int]  # line and column, from 0
 
 # Line ends of YAML 1.1 but not of 1.2 nor of any editor: line numbers would be wrong behind them.
 _STRANGE = re.compile("[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -17,37 +22,40 @@ _NAMES = {
     "\ufeff": "a byte order mark",
 }
 
+_COMMENT = re.compile(r"(?:^|\s)#")
+_HEADER = re.compile(r"[|>][-+1-9]* *(?: #.*)?")
+
 _TABS = "a tab stands where spaces are expected: YAML is indented with spaces"
+_BLOCK = "nothing but a comment may follow '|' or '>' in its line"
 _BRACKET = "is not closed before this; a text in it that holds [ ] {{ }} , : needs quotes"
 _ITEM = "a list item '- ' is expected here, at the same indentation as the one in line {line}"
 _KEY = "a key is expected here, at the same indentation as the one in line {line}"
+_ESCAPE = "an escape that YAML does not know: write '\\\\' for a backslash, or use single quotes"
+_UNCLOSED = "the quote is never closed"
 
 # A part of what either parser says -> what we say; the first that fits. `{line}` is where the construct began.
 _WORDS: tuple[tuple[str, str], ...] = (
-    (
-        "mapping values are not allowed",
-        "a ':' cannot stand here: a text that holds ': ' needs quotes, or the lines above are indented otherwise",
-    ),
-    ("could not find expected ':'", "a key is expected here, but no ':' follows it"),
-    ("found unexpected end of stream", "the quote opened in line {line} is never closed"),
-    ("found unexpected document indicator", "the quote opened in line {line} is not closed before '---' or '...'"),
+    ("directive", "a text cannot begin with '%': put it in quotes"),
+    ("document start>", "this stands outside of what is above: is it indented less than the first line?"),
+    ("found unexpected end of stream", _UNCLOSED),
+    ("found unexpected document", "the quote opened in line {line} is not closed before '---' or '...'"),
+    ("found unexpected ':'", "a ':' cannot stand here: a text that holds ':' before a bracket or comma needs quotes"),
+    ("expected ':'", "a key is expected here, but no ':' follows it"),
     ("',' or ']'", f"the '[' opened in line {{line}} {_BRACKET}"),
     ("',' or '}'", f"the '{{{{' opened in line {{line}} {_BRACKET}"),
-    ("escape", "an escape that YAML does not know: write '\\\\' for a backslash, or use single quotes"),
+    ("tag", "a tag ('!...') is not used here: the place decides the type; a text that begins with '!' needs quotes"),
+    ("escape", _ESCAPE),
+    ("hexdecimal", _ESCAPE),
     ("tab character", _TABS),
     ("sequence entries are not allowed", "a list item '- ' cannot stand here: begin the list on a line of its own"),
-    ("expected '-' indicator", _ITEM),
     ("while parsing a block collection", _ITEM),
-    ("expected key", _KEY),
     ("while parsing a block mapping", _KEY),
     ("mapping keys are not allowed", "a '? ' cannot stand here: a text that begins with it needs quotes"),
-    ("expected node content", "a value is expected here"),
-    ("expected the node content", "a value is expected here"),
-    ("tag", "a tag ('!...') is not used here: the place decides the type; a text that begins with '!' needs quotes"),
-    ("indentation indicator", "the number behind '|' or '>' must be 1 to 9"),
-    ("comment or line break", "nothing but a comment may follow '|' or '>' in its line"),
+    ("node content", "a value is expected here"),
+    ("indentation indicator equal to 0", "the number behind '|' or '>' must be 1 to 9"),
+    ("but found 0", "the number behind '|' or '>' must be 1 to 9"),
+    ("while scanning a block scalar", _BLOCK),
     ("alphabetic or numeric", "a name must follow '&' or '*'; a text that begins with one of them needs quotes"),
-    ("expected <document start>", "this stands outside of the mapping above: is it indented less than the first line?"),
 )
 
 
@@ -69,9 +77,11 @@ def encoding_at_fault(source: bytes) -> str:
     return "the file is UTF-16 or UTF-32: save it as UTF-8" if wide else ""
 
 
-def place_of(error: yaml.YAMLError) -> tuple[int, int]:
-    """Line and column, from 0, of a parser's error."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+def place_of(error: yaml.YAMLError) -> Spot:
+    """Where a parser's error is: where it gave up, or for a quote that is never closed, where that was opened."""
+    mark, began = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    if mark is None or (began is not None and "end of stream" in str(getattr(error, "problem", ""))):
+        mark = began
     return (mark.line, mark.column) if mark is not None else (0, 0)
 
 
@@ -84,15 +94,45 @@ def directives_at_fault(lines: list[str]) -> Iterator[tuple[int, str]]:
             return
 
 
+def tabs_at_fault(lines: list[str], texts: list[tuple[Spot, Spot]]) -> Iterator[tuple[int, int, str]]:
+    """The first tab of every line that stands in no comment and in none of `texts`, as line and column, from 0.
+
+    `texts` are the quoted texts and blocks from where to where, in order.
+    """
+    for number, line in enumerate(lines):
+        column = line.find("\t")
+        while column >= 0:
+            before = bisect_right(texts, (number, column), key=itemgetter(0)) - 1
+            end = texts[before][1] if before >= 0 else (0, 0)
+            if end <= (number, column):
+                if not _COMMENT.search(line, end[1] if end[0] == number else 0, column):
+                    yield number, column, _TABS
+                break  # what follows is a comment, or would be told twice
+            column = line.find("\t", end[1]) if end[0] == number else -1
+
+
 def explain(error: yaml.YAMLError, lines: list[str], first: int) -> str:
     """A parser's error in our words; the text that was parsed begins at line `first`, from 0, of `lines`."""
     line, column = place_of(error)
     text = lines[first + line] if first + line < len(lines) else ""
     said = f"{getattr(error, 'context', None) or ''} {getattr(error, 'problem', None) or error}"
-    if "\t" in text[: column + 1] and not text[: column + 1].strip():
+    before = text[:column].strip()
+    if "\t" in text[: column + 1] and not before and "end of stream" not in said:
         return _TABS
     if "cannot start any token" in said:
-        return f"a text cannot begin with '{text[column : column + 1]}': put it in quotes"
+        return (
+            _TABS
+            if text.startswith("\t", column)
+            else f"a text cannot begin with '{text[column : column + 1]}': put it in quotes"
+        )
+    if "mapping values are not allowed" in said:
+        if ": " in text[: column - 1]:
+            return "a second ':' in one line: a text that holds ': ' needs quotes"
+        return "this is indented like a value of the line above, which has one already"
+    if "block mapping" in said and text.startswith(":", column):
+        return "a key is missing here"
+    if "block mapping" in said and before:
+        return "nothing can follow the value before this: put the whole text in quotes"
     began = getattr(error, "context_mark", None)
     for part, words in _WORDS:
         if part in said:
@@ -100,8 +140,19 @@ def explain(error: yaml.YAMLError, lines: list[str], first: int) -> str:
     return "this is not YAML"
 
 
-def about_a_complex_key(text: str) -> str:
-    """What to say where a list or mapping is used as a key; `text` is the file from there on."""
-    if text.startswith("{"):
-        return "a mapping cannot be a key; a text with '{{ }}' needs quotes"
-    return "a list or mapping cannot be a key"
+def header_at_fault(lines: list[str], begin: Spot, style: str) -> tuple[int, int, str] | None:
+    """The line that begins a block (`|`, `>`) with what may not stand in it; `begin` may be its anchor, lines above."""
+    line, column = begin
+    while True:
+        end = _COMMENT.search(lines[line], column)
+        found = lines[line].find(style, column, end.start() if end else None)
+        if found >= 0:
+            return None if _HEADER.fullmatch(lines[line], found) else (line, found, _BLOCK)
+        line, column = line + 1, 0
+
+
+def complex_key_at_fault(line: str, column: int) -> tuple[int, str]:
+    """Where to point at, and what to say, of a list or mapping used as a key at a column, from 0."""
+    if line.startswith("{{", column - 1) and column:
+        return column - 1, "a text with '{{ }}' needs quotes"
+    return column, "a list or mapping cannot be a key"

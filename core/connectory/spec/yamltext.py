@@ -29,12 +29,15 @@ from yaml.events import (
 from connectory.errors import Fault, SpecError, nearest
 from connectory.spec.yamlevents import Events, open_events
 from connectory.spec.yamlfaults import (
-    about_a_complex_key,
+    Spot,
     characters_at_fault,
+    complex_key_at_fault,
     directives_at_fault,
     encoding_at_fault,
     explain,
+    header_at_fault,
     place_of,
+    tabs_at_fault,
 )
 
 MAX_BYTES: Final = 6_000_000  # a spec of 5,000 operations with their descriptions has about 4 MB
@@ -117,6 +120,8 @@ def _grow_all(tree: _Tree, lines: list[str], open_events: Callable[[str], Events
                 len(lines),
             )
         else:
+            if not first:
+                tree.add_tabs()
             return
 
 
@@ -175,6 +180,7 @@ class _Tree:
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int, int]] = {}  # name -> node, size, height
         self._anchored: dict[str, int] = {}  # name -> line, from 1
+        self._texts: list[tuple[Spot, Spot]] | None = [] if any("\t" in line for line in lines) else None
         self._nodes = self._aliased = self._documents = 0
         self._take: dict[type[Event], Callable[[Any], None]] = {
             ScalarEvent: self._scalar,
@@ -189,7 +195,15 @@ class _Tree:
     def add(self, line: int, column: int, message: str) -> None:
         """Note a fault at a line and column that count from 0."""
         steps = (o.key if isinstance(o.node, Table) else str(len(o.node)) for o in self._open)
-        self.faults.add(Fault(self._file, line + 1, column + 1, ".".join(step for step in steps if step), message))
+        path = "".join(f"/{step}" for step in steps if step)
+        self.faults.add(Fault(self._file, line + 1, column + 1, path, message))
+
+    def add_tabs(self) -> None:
+        """Note the tabs that stand between texts; one parser takes some of them, the other none."""
+        if self._texts is None:
+            return
+        for line, column, why in islice(tabs_at_fault(self._lines, self._texts), MAX_FAULTS):
+            self.add(line, column, why)
 
     def grow(self, events: Events, first: int) -> None:
         """Read all events of a text that begins at line `first`, from 0. Raises `yaml.YAMLError`."""
@@ -223,13 +237,24 @@ class _Tree:
         text.line = self._first + mark.line + 1
         text.column = mark.column + 1
         if event.style:
-            text.plain = False
-            text.block = event.style in "|>"
+            self._not_plain(event, text)
         if event.tag is not None or event.anchor is not None:
             self._properties(event, event.tag, event.anchor)
             if event.anchor is not None:
                 self._anchors[event.anchor] = (text, 1, 0)
         self._put(event, text, 1, 0)
+
+    def _not_plain(self, event: Any, text: Text) -> None:
+        text.plain = False
+        text.block = event.style in "|>"
+        begin = (self._first + event.start_mark.line, event.start_mark.column)
+        if text.block:
+            fault = header_at_fault(self._lines, begin, event.style)
+            if fault is not None:
+                self.add(*fault)
+            begin = (begin[0] + 1, 0)
+        if self._texts is not None:
+            self._texts.append((begin, (self._first + event.end_mark.line, event.end_mark.column)))
 
     def _start(self, event: Any) -> None:
         node: Table | Array = Table() if type(event) is MappingStartEvent else Array()
@@ -305,8 +330,8 @@ class _Tree:
     def _key(self, event: Any, table: Table, node: Node) -> Text:
         """The key, or `_REFUSED` where it cannot be one."""
         if not isinstance(node, Text):
-            line, column = node.line - 1, node.column - 1
-            self.add(line, column, about_a_complex_key(self._lines[line][column:]))
+            column, why = complex_key_at_fault(self._lines[node.line - 1], node.column - 1)
+            self.add(node.line - 1, column, why)
             return _REFUSED
         if node in table:
             first = next(key for key in table if key == node)
