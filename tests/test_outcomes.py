@@ -33,10 +33,30 @@ def meaning(got: Answer, *rules: Rule, does: str = "read", graphql: bool = False
 
 @pytest.mark.parametrize(
     ("status", "word"),
-    [(200, "ok"), (201, "ok"), (204, "ok"), (301, "failed"), (400, "rejected"), (401, "expired"), (402, "denied"), (403, "denied"), (404, "missing"),
-     (407, "denied"), (408, "retry"), (409, "exists"), (410, "missing"), (413, "rejected"), (422, "rejected"), (425, "retry"), (429, "throttled"),
-     (500, "retry"), (501, "failed"), (503, "retry"), (505, "failed")],
-)  # fmt: skip
+    [
+        (200, "ok"),
+        (201, "ok"),
+        (204, "ok"),
+        (301, "failed"),
+        (400, "rejected"),
+        (401, "expired"),
+        (402, "denied"),
+        (403, "denied"),
+        (404, "missing"),
+        (407, "denied"),
+        (408, "retry"),
+        (409, "exists"),
+        (410, "missing"),
+        (413, "rejected"),
+        (422, "rejected"),
+        (425, "retry"),
+        (429, "throttled"),
+        (500, "retry"),
+        (501, "failed"),
+        (503, "retry"),
+        (505, "failed"),
+    ],
+)
 def test_the_built_in_table(status: int, word: str) -> None:
     assert meaning(answer(status)).word == word
 
@@ -47,7 +67,12 @@ def test_graphql_errors_inside_200_are_no_success() -> None:
 
 
 def test_the_first_rule_whose_conditions_all_hold_wins_and_may_be_for_writes_only() -> None:
-    limited = Rule(is_="throttled", status=("200",), body={parse_path("errors.*.code"): Test(in_=("LIMIT",))}, wait=Place(body=(parse_path("errors.*.ms"),), factor=0.001))  # type: ignore[arg-type]
+    limited = Rule(
+        is_="throttled",
+        status=("200",),
+        body={parse_path("errors.*.code"): Test(in_=("LIMIT",))},
+        wait=Place(body=(parse_path("errors.*.ms"),), factor=0.001),
+    )  # type: ignore[arg-type]
     writes = Rule(is_="rejected", status=("5xx",), does=("write",))  # type: ignore[arg-type]
     hit = answer(200, {"errors": [{"code": "OTHER"}, {"code": "LIMIT", "ms": 1500}]})
     assert meaning(hit, limited, writes) == Verdict("throttled", wait=1.5)
@@ -57,8 +82,17 @@ def test_the_first_rule_whose_conditions_all_hold_wins_and_may_be_for_writes_onl
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("3", 3.0), ("1.5", 1.5), ("-5", 0.0), ("soon", None), ("Fri, 20 Nov 2026 10:00:30 GMT", 30.0), ("Thu, 19 Nov 2026 10:00:00 GMT", 0.0), ("nan", None), ("", None)],
-)  # fmt: skip
+    [
+        ("3", 3.0),
+        ("1.5", 1.5),
+        ("-5", 0.0),
+        ("soon", None),
+        ("Fri, 20 Nov 2026 10:00:30 GMT", 30.0),
+        ("Thu, 19 Nov 2026 10:00:00 GMT", 0.0),
+        ("nan", None),
+        ("", None),
+    ],
+)
 def test_every_form_of_retry_after(header: str, seconds: float | None) -> None:
     """Dates are measured against the answer's own Date, so that clocks may disagree."""
     assert retry_after(answer(429, None, Retry_After=header, Date="Fri, 20 Nov 2026 10:00:00 GMT")) == seconds
@@ -67,16 +101,29 @@ def test_every_form_of_retry_after(header: str, seconds: float | None) -> None:
 def test_conditions_on_many_values_hold_if_any_does() -> None:
     body = {"errors": [{"code": "A"}, {"code": "B"}], "ok": True, "n": 5, "empty": []}
     for path, test, holds in [
-        ("errors.*.code", Test(in_=("B",)), True), ("errors.*.code", Test(not_in=("B",)), False), ("ok", Test(in_=(True,)), True),
-        ("ok", Test(in_=(1,)), False), ("n", Test(above=4), True), ("n", Test(above=5), False), ("empty", Test(exists=True), False),
-        ("missing", Test(exists=False), True), ("missing", Test(matches="."), False), ("errors.*.code", Test(matches="^[AB]$"), True),
-    ]:  # fmt: skip
+        ("errors.*.code", Test(in_=("B",)), True),
+        ("errors.*.code", Test(not_in=("B",)), False),
+        ("ok", Test(in_=(True,)), True),
+        ("ok", Test(in_=(1,)), False),
+        ("n", Test(above=4), True),
+        ("n", Test(above=5), False),
+        ("empty", Test(exists=True), False),
+        ("missing", Test(exists=False), True),
+        ("missing", Test(matches="."), False),
+        ("errors.*.code", Test(matches="^[AB]$"), True),
+    ]:
         assert conditions_hold({parse_path(path): test}, body) is holds, (path, test)
 
 
 def test_the_vendors_words_come_from_the_first_place_that_has_any() -> None:
-    errors = Errors(message=(Place(body=(parse_path("messages.*"),)), Place(body=(parse_path("error"),))), code=(Place(body=(parse_path("code"),)),), fields=Place(body=(parse_path("fields"),)))
-    said = explain(errors, answer(400, {"messages": ["a", "b"], "error": "c", "code": 7, "fields": {"price": "too low"}}))
+    errors = Errors(
+        message=(Place(body=(parse_path("messages.*"),)), Place(body=(parse_path("error"),))),
+        code=(Place(body=(parse_path("code"),)),),
+        fields=Place(body=(parse_path("fields"),)),
+    )
+    said = explain(
+        errors, answer(400, {"messages": ["a", "b"], "error": "c", "code": 7, "fields": {"price": "too low"}})
+    )
     assert (said.words, said.code, str(said)) == ("a; b", "7", "a; b; price: too low")
     assert explain(errors, answer(400, {"error": "c"})).words == "c"
 
@@ -89,7 +136,10 @@ def test_statuses() -> None:
             parse_statuses(wrong)
 
 
-@pytest.mark.parametrize("body", [b"<html><body>Down</body></html>", b'{"a": NaN}', b'{"a": 1', b"\xff\xfe", b"[" * 100_000, b'{"a": 1} tail'])
+@pytest.mark.parametrize(
+    "body",
+    [b"<html><body>Down</body></html>", b'{"a": NaN}', b'{"a": 1', b"\xff\xfe", b"[" * 100_000, b'{"a": 1} tail'],
+)
 def test_what_is_not_json_is_said_without_showing_the_body(body: bytes) -> None:
     with pytest.raises(Undecodable) as caught:
         read_json(body)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from connectory.connect import Parts, connect
+    from connectory.connecting import Parts, connect
     from connectory.connector import Connector
     from connectory.delivery.accounts import Delivery, ItemResult
     from connectory.errors import (
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "connectory.connect": "Parts connect",
+    "connectory.connecting": "Parts connect",
     "connectory.connector": "Connector",
     "connectory.delivery.accounts": "Delivery ItemResult",
     "connectory.errors": (
@@ -70,9 +70,52 @@ _HOMES = {
 }
 _NAMES = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = [  # noqa: PLE0604
-    *sorted(_NAMES),
+__all__ = [
+    "ArgumentError",
+    "AuthKind",
+    "BadAnswer",
+    "BatchKind",
+    "CallError",
+    "Codec",
+    "Connector",
+    "ConnectoryError",
+    "Delivery",
+    "Denied",
+    "DestinationError",
+    "DestinationKind",
+    "Discovered",
+    "Discoverer",
+    "Exists",
+    "Failed",
+    "Fault",
+    "Format",
+    "InputError",
+    "ItemResult",
+    "LimitReached",
+    "Missing",
+    "OutcomeKind",
+    "Page",
+    "PageRequest",
+    "PagerKind",
+    "PagingError",
+    "Parts",
+    "Place",
+    "PluginError",
+    "Records",
+    "Rejected",
+    "Request",
+    "Response",
+    "SettingError",
+    "Slot",
+    "SpecError",
+    "Template",
+    "Unavailable",
+    "UnknownOutcome",
+    "Verdict",
     "__version__",
+    "connect",
+    "hookimpl",
+    "word",
 ]
 
 

@@ -40,7 +40,12 @@ log = logging.getLogger("connectory")
 
 MOST_REDIRECTS = 5
 GOOD = frozenset({"ok", "accepted"})
-_REFUSALS: Mapping[str, type[CallError]] = {"rejected": Rejected, "missing": Missing, "exists": Exists, "failed": Failed}
+_REFUSALS: Mapping[str, type[CallError]] = {
+    "rejected": Rejected,
+    "missing": Missing,
+    "exists": Exists,
+    "failed": Failed,
+}
 
 
 @attrs.frozen
@@ -112,7 +117,7 @@ class Line:
             log.debug("%s %s", purpose.operation, self.shown(request))
             response = self._follow(signed, into)
         finally:
-            self.ledger.release(lease, self.clock.now())
+            self.ledger.release(lease)
         read = purpose.format.read
         assert read is not None  # checked when the spec was loaded
         return decode_answer(response, read)
@@ -131,13 +136,18 @@ class Line:
     def _signed(self, request: Request, token: KeptToken | None) -> Request:
         """A credential goes to the vendor's own origin, whatever a next link or a setting says."""
         if request.origin != origin_of(self.base):
-            raise BadAnswer(f"{self.vendor}: {request.origin} is not {origin_of(self.base)}: credentials are not sent there", vendor=self.vendor)
+            raise BadAnswer(
+                f"{self.vendor}: {request.origin} is not {origin_of(self.base)}: credentials are not sent there",
+                vendor=self.vendor,
+            )
         return self.credentials.sign(request, token, self.clock.now())
 
     def _token(self, refused: KeptToken | None) -> KeptToken | None:
         if self.token is None or self.token_key is None:
             return None
-        token = self.tokens.get_or_fetch(self.token_key, self.clock, lambda: self._fetch_token(refused is not None), refused=refused)
+        token = self.tokens.get_or_fetch(
+            self.token_key, self.clock, lambda: self._fetch_token(refused is not None), refused=refused
+        )
         self.redactor.add(token.value.reveal())
         return token
 
@@ -167,13 +177,19 @@ class Line:
     def _after_line_failure(self, purpose: Purpose, request: Request, failure: TransportFailure, attempt: int) -> None:
         """Wait and return to try again, or raise."""
         if failure.sent == "maybe" and not purpose.repeatable:
-            raise self._error(UnknownOutcome, purpose, request, f"no answer that can be trusted: {failure}", None, attempt) from failure
-        decision = after_failure(self.policy, attempt, None, self.clock.random, self.max_wait) if failure.repeatable else None
+            raise self._error(
+                UnknownOutcome, purpose, request, f"no answer that can be trusted: {failure}", None, attempt
+            ) from failure
+        decision = (
+            after_failure(self.policy, attempt, None, self.clock.random, self.max_wait) if failure.repeatable else None
+        )
         if not isinstance(decision, Again):
             raise self._error(Unavailable, purpose, request, str(failure), None, attempt, retryable=True) from failure
         self._wait(decision.wait, str(failure))
 
-    def _after_refusal(self, purpose: Purpose, request: Request, verdict: Verdict, answer: Answer, attempt: int) -> None:
+    def _after_refusal(
+        self, purpose: Purpose, request: Request, verdict: Verdict, answer: Answer, attempt: int
+    ) -> None:
         """Wait and return to try again, or raise what the verdict means."""
         if verdict.word == "throttled":
             self._after_throttle(purpose, verdict, answer, attempt)
@@ -181,9 +197,18 @@ class Line:
             self._after_illness(purpose, request, verdict, answer, attempt)
         elif verdict.word in ("expired", "denied"):
             hint = f". {self.obtain}" if self.obtain else ""
-            raise self._error(Denied, purpose, request, f"refuses the credentials or lacks a right ({answer.status}){{}}{hint}", answer, attempt)
+            raise self._error(
+                Denied,
+                purpose,
+                request,
+                f"refuses the credentials or lacks a right ({answer.status}){{}}{hint}",
+                answer,
+                attempt,
+            )
         else:
-            raise self._error(_REFUSALS[verdict.word], purpose, request, f"answered {answer.status}{{}}", answer, attempt)
+            raise self._error(
+                _REFUSALS[verdict.word], purpose, request, f"answered {answer.status}{{}}", answer, attempt
+            )
 
     def _after_throttle(self, purpose: Purpose, verdict: Verdict, answer: Answer, attempt: int) -> None:
         now = self.clock.now()
@@ -205,15 +230,32 @@ class Line:
 
     def _day_returns(self, budgets: Sequence[Budget], now: float) -> float:
         """When calls are free again after a refusal that names no time and outlasted our patience."""
-        moments = [until for budget in budgets if (until := self.ledger.room_at(budget, now)) is not None and until > now]
+        moments = [until for budget in budgets if (until := self.ledger.spent(budget).room_at) > now]
         return max(moments, default=now + 3600.0)
 
-    def _after_illness(self, purpose: Purpose, request: Request, verdict: Verdict, answer: Answer, attempt: int) -> None:
+    def _after_illness(
+        self, purpose: Purpose, request: Request, verdict: Verdict, answer: Answer, attempt: int
+    ) -> None:
         if not purpose.repeatable:
-            raise self._error(UnknownOutcome, purpose, request, f"answered {answer.status}{{}}: it may have been done or not", answer, attempt)
+            raise self._error(
+                UnknownOutcome,
+                purpose,
+                request,
+                f"answered {answer.status}{{}}: it may have been done or not",
+                answer,
+                attempt,
+            )
         decision = after_failure(self.policy, attempt, verdict.wait, self.clock.random, self.max_wait)
         if not isinstance(decision, Again):
-            raise self._error(Unavailable, purpose, request, f"answered {answer.status}{{}} {attempt} times", answer, attempt, retryable=True)
+            raise self._error(
+                Unavailable,
+                purpose,
+                request,
+                f"answered {answer.status}{{}} {attempt} times",
+                answer,
+                attempt,
+                retryable=True,
+            )
         self._wait(decision.wait, f"{self.vendor} answered {answer.status}")
 
     def _wait(self, seconds: float, why: str) -> None:
@@ -227,7 +269,17 @@ class Line:
         names = "&".join(f"{name}=***" if len(value) > 40 else f"{name}={value}" for name, value in request.query)
         return self.redactor.redact(f"{request.method} {request.url}{'?' + names if names else ''}")
 
-    def _error(self, kind: type[CallError], purpose: Purpose, request: Request, what: str, answer: Answer | None, attempt: int, *, retryable: bool = False) -> CallError:
+    def _error(
+        self,
+        kind: type[CallError],
+        purpose: Purpose,
+        request: Request,
+        what: str,
+        answer: Answer | None,
+        attempt: int,
+        *,
+        retryable: bool = False,
+    ) -> CallError:
         """The error, with the vendor's own words where `{}` stands in `what`."""
         said = explain(purpose.errors, answer) if answer is not None else None
         words = self.redactor.redact(str(said)) if said else ""

@@ -106,7 +106,12 @@ def discovery_file(project: Project | None, vendor: str) -> Path:
 
 
 def _resolve(
-    spec: Spec, registry: Registry, given: Mapping[str, Any], environ: Mapping[str, str], project: Project | None, profile: str | None
+    spec: Spec,
+    registry: Registry,
+    given: Mapping[str, Any],
+    environ: Mapping[str, str],
+    project: Project | None,
+    profile: str | None,
 ) -> dict[str, Any]:
     """Every setting by name, as a value of its type; None where it is not given."""
     wanted = [
@@ -121,7 +126,10 @@ def _resolve(
         for name, setting in spec.settings.items()
         if setting.value is None
     ]
-    wanted += [SettingWanted(name=name, secret=False, required=False, default=None, about=about) for name, about in UNIVERSAL.items()]
+    wanted += [
+        SettingWanted(name=name, secret=False, required=False, default=None, about=about)
+        for name, about in UNIVERSAL.items()
+    ]
     found = resolve_settings(spec.name, wanted, given, environ, project, registry.secrets, profile=profile)
     values = {name: _typed(spec, name, resolved) for name, resolved in found.items()}
     for name, setting in spec.settings.items():
@@ -142,10 +150,14 @@ def _typed(spec: Spec, name: str, resolved: Resolved) -> Any:
             raise SettingError(f"{spec.name}: setting '{name}' ({resolved.place}): {why}") from None
     allowed = getattr(setting.type, "values", None)
     if allowed is not None and clear not in allowed:
-        raise SettingError(f"{spec.name}: setting '{name}' ({resolved.place}): expected one of {', '.join(map(str, allowed))}")
+        raise SettingError(
+            f"{spec.name}: setting '{name}' ({resolved.place}): expected one of {', '.join(map(str, allowed))}"
+        )
     if setting.pattern is not None and not re.fullmatch(setting.pattern, str(clear)):
         shown = "" if isinstance(value, Secret) else f" '{clear}'"
-        raise SettingError(f"{spec.name}: setting '{name}' ({resolved.place}):{shown} does not look like {setting.pattern}")
+        raise SettingError(
+            f"{spec.name}: setting '{name}' ({resolved.place}):{shown} does not look like {setting.pattern}"
+        )
     return value
 
 
@@ -180,7 +192,7 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
         credentials=Credentials(auth, registry.auth[auth.use] if auth and auth.use else None, names, render),
         obtain=_obtain(spec, auth),
         transport=parts.transport or UrllibTransport(options, clock=parts.clock),
-        ledger=parts.ledger or SqliteLedger(),
+        ledger=parts.ledger or SqliteLedger(clock=parts.clock),
         tokens=parts.tokens or TokenStore(),
         clock=parts.clock,
         redactor=redactor,
@@ -196,13 +208,18 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
     bases = {name: _rendered_server(spec, name, lambda text: render(text, names)) for name in spec.servers}
     if settings.get("server"):
         bases = dict.fromkeys(bases, base) if "://" in str(settings["server"]) else bases
-    return Engine(spec=spec, registry=registry, line=line, settings=names, budgets=budgets, bases=bases, concurrency=concurrency)
+    return Engine(
+        spec=spec, registry=registry, line=line, settings=names, budgets=budgets, bases=bases, concurrency=concurrency
+    )
 
 
 def _token_judges(spec: Spec, registry: Registry) -> tuple[Any, ...]:
     kind = registry.outcomes["status"]
     options = kind.options()
-    return (*compile_rules(spec.outcomes, registry.outcomes, registry.codecs, "read"), lambda answer: kind.judge(options, answer))
+    return (
+        *compile_rules(spec.outcomes, registry.outcomes, registry.codecs, "read"),
+        lambda answer: kind.judge(options, answer),
+    )
 
 
 def _rendered_server(spec: Spec, name: str, render: Any) -> str:
@@ -216,7 +233,10 @@ def _base(spec: Spec, server: Any, render: Any) -> str:
     if server in spec.servers:
         return _rendered_server(spec, server, render)
     if "://" not in server:
-        raise SettingError(f"{spec.name}: no server '{server}'{nearest(server, spec.servers)} (there are {', '.join(spec.servers)}); or give a URL")
+        raise SettingError(
+            f"{spec.name}: no server '{server}'{nearest(server, spec.servers)} "
+            f"(there are {', '.join(spec.servers)}); or give a URL"
+        )
     try:
         origin_of(server)
     except ValueError as why:
@@ -225,7 +245,7 @@ def _base(spec: Spec, server: Any, render: Any) -> str:
 
 
 def _concurrency(spec: Spec, wanted: int | None) -> tuple[int, dict[str, int | None]]:
-    """Requests at once of one walk, and of each limit: what the vendor advises, unless more is asked for and allowed."""
+    """Requests at once of one walk, and of each limit: what the vendor advises, unless more is asked for."""
     limits: dict[str, int | None] = {}
     for name, limit in spec.limits.items():
         allowed = limit.concurrent
@@ -236,7 +256,9 @@ def _concurrency(spec: Spec, wanted: int | None) -> tuple[int, dict[str, int | N
     return min(bounded, default=wanted or 1), limits
 
 
-def _budget(spec: Spec, name: str, limit: Limit, concurrent: int | None, settings: Mapping[str, Any], base: str) -> Budget:
+def _budget(
+    spec: Spec, name: str, limit: Limit, concurrent: int | None, settings: Mapping[str, Any], base: str
+) -> Budget:
     owners = limit.per or tuple(n for n, setting in spec.settings.items() if setting.type == Scalar("secret"))
     clear = _revealed(settings)
     scope = "\x00".join([spec.name, origin_of(base), name, *(f"{owner}={clear.get(owner)}" for owner in owners)])

@@ -38,7 +38,7 @@ class Call:
             parents = bool(given.pop("parents", False))
             check_arguments(plan, given, parents=parents)
             return Records(self._engine, plan, given, complete, parents)
-        word, record = self._engine.perform(plan, given, complete=complete)
+        _, record = self._engine.perform(plan, given, complete=complete)
         return record if plan.read is None or record is None else plan.read(record)
 
     def raw(self, *args: Any, **given: Any) -> Response:
@@ -89,7 +89,13 @@ class Call:
             return dict(given)
         if len(args) > 1:
             raise ArgumentError(f"{plan.name}: one argument may stand without its name, got {len(args)}")
-        name = items_name(plan) if plan.operation.batch else "body" if "body" in plan.parameters else next(iter(plan.parameters), None)
+        name = (
+            items_name(plan)
+            if plan.operation.batch
+            else "body"
+            if "body" in plan.parameters
+            else next(iter(plan.parameters), None)
+        )
         if name is None or name in given:
             raise ArgumentError(f"{plan.name}: takes no argument without a name here")
         return {name: args[0], **given}
@@ -102,7 +108,15 @@ class Call:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        kinds = [inspect.Parameter(p.name, inspect.Parameter.KEYWORD_ONLY, default=inspect.Parameter.empty if p.required else p.field.default, annotation=str(p.field.type)) for p in sorted(self.plan.parameters.values(), key=lambda p: not p.required)]
+        kinds = [
+            inspect.Parameter(
+                p.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if p.required else p.field.default,
+                annotation=str(p.field.type),
+            )
+            for p in sorted(self.plan.parameters.values(), key=lambda p: not p.required)
+        ]
         return inspect.Signature(kinds)
 
     def __repr__(self) -> str:
@@ -132,7 +146,11 @@ class Namespace:
     def _names(self) -> dict[str, str]:
         """The next word of every operation below here -> a whole name that has it."""
         start = f"{self._prefix}." if self._prefix else ""
-        return {name[len(start) :].partition(".")[0]: name for name in self._engine.spec.operations if name.startswith(start)}
+        return {
+            name[len(start) :].partition(".")[0]: name
+            for name in self._engine.spec.operations
+            if name.startswith(start)
+        }
 
     def __getattr__(self, word: str) -> Any:
         if word.startswith("__"):
@@ -143,7 +161,10 @@ class Namespace:
         if word in self._names():
             return Namespace(self._engine, full)
         known = self._names()
-        raise ArgumentError(f"{self._engine.spec.name}: no operation '{full}'{nearest(word, known)} (there are {', '.join(sorted(known))})")
+        raise ArgumentError(
+            f"{self._engine.spec.name}: no operation '{full}'{nearest(word, known)} "
+            f"(there are {', '.join(sorted(known))})"
+        )
 
     def __dir__(self) -> list[str]:
         return sorted([*super().__dir__(), *self._names()])
@@ -166,7 +187,9 @@ class Connector(Namespace):
     def operation(self, name: str) -> Call:
         """An operation by its whole name. Raises ArgumentError with the nearest right one."""
         if name not in self._engine.spec.operations:
-            raise ArgumentError(f"{self._engine.spec.name}: no operation '{name}'{nearest(name, self._engine.spec.operations)}")
+            raise ArgumentError(
+                f"{self._engine.spec.name}: no operation '{name}'{nearest(name, self._engine.spec.operations)}"
+            )
         return Call(self._engine, name)
 
     def close(self) -> None:

@@ -1,23 +1,23 @@
 """Everything that can go wrong, sorted by what the caller can do next.
 
-    ConnectoryError
-    ├── InputError              mend the spec, recipe, setting or argument; nothing was sent (exit 2)
-    │   ├── SpecError           a spec file: carries every fault of it
-    │   ├── SettingError        a setting or secret is missing or wrong
-    │   └── ArgumentError       an argument, or the name of a vendor or operation, is wrong
-    ├── CallError               a call was tried (exit 1); carries vendor, operation, request, status, words
-    │   ├── Rejected            the vendor refuses this input: mend the data
-    │   │   ├── Missing         what was asked for is not there
-    │   │   └── Exists          it is there already
-    │   ├── Failed              the vendor cannot do this at all
-    │   ├── Denied              mend the credentials or their rights
-    │   ├── Unavailable         the vendor cannot be reached or is ill: try later
-    │   ├── UnknownOutcome      sent, but no answer that can be trusted: look before sending again
-    │   └── BadAnswer           the answer is not what the spec says
-    │       └── PagingError     the pages repeat, run in circles or do not add up
-    ├── LimitReached            a budget is spent: come back at `until` (exit 75)
-    ├── DestinationError        the place where records go refuses or fails (exit 1)
-    └── PluginError             a plug-in is incompatible or raised (exit 1)
+ConnectoryError
+├── InputError              mend the spec, recipe, setting or argument; nothing was sent (exit 2)
+│   ├── SpecError           a spec file: carries every fault of it
+│   ├── SettingError        a setting or secret is missing or wrong
+│   └── ArgumentError       an argument, or the name of a vendor or operation, is wrong
+├── CallError               a call was tried (exit 1); carries vendor, operation, request, status, words
+│   ├── Rejected            the vendor refuses this input: mend the data
+│   │   ├── Missing         what was asked for is not there
+│   │   └── Exists          it is there already
+│   ├── Failed              the vendor cannot do this at all
+│   ├── Denied              mend the credentials or their rights
+│   ├── Unavailable         the vendor cannot be reached or is ill: try later
+│   ├── UnknownOutcome      sent, but no answer that can be trusted: look before sending again
+│   └── BadAnswer           the answer is not what the spec says
+│       └── PagingError     the pages repeat, run in circles or do not add up
+├── LimitReached            a budget is spent: come back at `until` (exit 75)
+├── DestinationError        the place where records go refuses or fails (exit 1)
+└── PluginError             a plug-in is incompatible or raised (exit 1)
 """
 
 from __future__ import annotations

@@ -19,13 +19,13 @@ from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
 from connectory.operation import Arguments, Plan, bind, identifying_paths, make_plan, named_item_type, wire_body
+from connectory.outcomes import conditions_hold
 from connectory.paging.walk import Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
 from connectory.request import Constants, build
 from connectory.spec.language import Link, Send, Spec
 from connectory.spec.places import MISSING
-from connectory.outcomes import conditions_hold
 from connectory.values.merging import lay_over
 
 Given = Mapping[str, Any]
@@ -67,7 +67,10 @@ class Engine:
     def constants(self, plan: Plan) -> Constants:
         """What vendor and operation always send; the operation's own win."""
         own, vendor = plan.operation.send, self.spec.send
-        spots = {name: {**self._texts(vendor, name), **self._texts(own, name)} for name in ("headers", "query", "cookies", "fields", "variables")}
+        spots = {
+            name: {**self._texts(vendor, name), **self._texts(own, name)}
+            for name in ("headers", "query", "cookies", "fields", "variables")
+        }
         has_body = plan.operation.method not in ("get", "delete") or bool(own.fields)
         return Constants(**{**spots, "fields": spots["fields"] if has_body else {}})
 
@@ -77,7 +80,9 @@ class Engine:
 
     def purpose(self, plan: Plan) -> Purpose:
         """What a call of this plan spends and how it is judged."""
-        return purpose_of(plan, [budget for name in plan.limits if (budget := self.budgets[name]).bounds], self.registry.formats)
+        return purpose_of(
+            plan, [budget for name in plan.limits if (budget := self.budgets[name]).bounds], self.registry.formats
+        )
 
     def request(self, plan: Plan, arguments: Arguments, page: PageRequest | None = None) -> Request:
         """The request of one call or page, without credentials."""
@@ -112,13 +117,17 @@ class Engine:
         arguments = bind(plan, given)
         reader = self.plan(plan.operation.merge)
         read_given = {p.name: given[p.name] for p in reader.parameters.values() if p.name in given}
-        exact = attrs.evolve(self.purpose(reader), format=attrs.evolve(self.registry.formats["json"], read=_read_exactly))
+        exact = attrs.evolve(
+            self.purpose(reader), format=attrs.evolve(self.registry.formats["json"], read=_read_exactly)
+        )
         _, answer = self.line.exchange(exact, self.request(reader, bind(reader, read_given)))
         before = take_record(reader, answer)
         if not isinstance(before, dict):
             raise BadAnswer(f"{plan.name}: {reader.name} answered no object to merge into")
         changes = arguments.body if arguments.body is not None else dict(arguments.fields)
-        after = lay_over(before, changes, self.spec.types, plan.operation.body, self.registry.codecs, plan.styles.datetime)
+        after = lay_over(
+            before, changes, self.spec.types, plan.operation.body, self.registry.codecs, plan.styles.datetime
+        )
         if after is None:
             return "unchanged", before
         whole = attrs.evolve(arguments, body=after, fields={})
@@ -180,12 +189,16 @@ class Engine:
             for record in page.records:
                 if conditions_hold(link.when, record):
                     kept = {name: path.find(record) for name, path in link.keep.items()}
-                    yield {**given, **linked(link, record, plan)}, {k: None if v is MISSING else v for k, v in kept.items()}
+                    yield (
+                        {**given, **linked(link, record, plan)},
+                        {k: None if v is MISSING else v for k, v in kept.items()},
+                    )
 
     def deliver(self, plan: Plan, items: Iterable[Any], given: Given) -> Iterator[ItemResult | ConnectoryError]:
         """The result of every item of a batch operation; see `delivery.batches.deliver`."""
         operation = plan.operation
-        assert operation.batch is not None and plan.item is not None
+        assert operation.batch is not None
+        assert plan.item is not None
         arguments = bind(plan, given, filled=plan.key)
         purpose = self.purpose(plan)
 

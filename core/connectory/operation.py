@@ -197,7 +197,9 @@ def named_item_type(spec: Spec, plan: Plan) -> Mapping[str, Field]:
     return spec.types[expression.name] if isinstance(expression, Named) else {}
 
 
-def identifying_paths(types: Mapping[str, Mapping[str, Field]], fields: Mapping[str, Field], prefix: str = "") -> list[AnswerPath]:
+def identifying_paths(
+    types: Mapping[str, Mapping[str, Field]], fields: Mapping[str, Field], prefix: str = ""
+) -> list[AnswerPath]:
     """Where an item says which record it is: its key, its unique fields, and the unique ones of objects inside it."""
     found: list[AnswerPath] = []
     for wire, field in fields.items():

@@ -80,7 +80,9 @@ def _http_date(text: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def compile_rules(rules: Sequence[Rule], kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, Codec], does: str) -> tuple[Judge, ...]:
+def compile_rules(
+    rules: Sequence[Rule], kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, Codec], does: str
+) -> tuple[Judge, ...]:
     """The judges that rules make for an operation that `does` read, write or destroy; others are left out."""
     return tuple(_compile(rule, kinds, codecs) for rule in rules if not rule.does or does in rule.does)
 

@@ -46,7 +46,15 @@ def read_exchanges(file: Path) -> list[Exchange]:
             held: dict[str, Any] = msgspec.json.decode(line)
             request, response = held["request"], held["response"]
             headers = {name: value for name, value in dict(response["headers"]).items() if name.lower() not in _HOP}
-            found.append(Exchange(request["method"], request["path"], response["status"], headers, msgspec.json.encode(response["body"])))
+            found.append(
+                Exchange(
+                    request["method"],
+                    request["path"],
+                    response["status"],
+                    headers,
+                    msgspec.json.encode(response["body"]),
+                )
+            )
     return found
 
 
@@ -63,7 +71,9 @@ class ReplayServer:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 exchange = known.get(key_of(self.command, self.path))
                 if exchange is None:
-                    exchange = Exchange(self.command, self.path, 404, {"Content-Type": "application/json"}, b'{"error": "not recorded"}')
+                    exchange = Exchange(
+                        self.command, self.path, 404, {"Content-Type": "application/json"}, b'{"error": "not recorded"}'
+                    )
                 self.send_response(exchange.status)
                 for name, value in exchange.headers.items():
                     self.send_header(name, value)
@@ -89,7 +99,9 @@ class ReplayServer:
     def __enter__(self) -> ReplayServer:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -112,7 +112,9 @@ def _fill_path(plan: Plan, url: str, values: Mapping[str, Any]) -> str:
     return url
 
 
-def _body(plan: Plan, arguments: Arguments, formats: Mapping[str, Format], query: list[tuple[str, str]]) -> tuple[Body, str]:
+def _body(
+    plan: Plan, arguments: Arguments, formats: Mapping[str, Format], query: list[tuple[str, str]]
+) -> tuple[Body, str]:
     """The body's bytes and their media type; fields of a query-written body join `query`."""
     if plan.operation.graphql is not None:
         document = plan.operation.document or arguments.document

@@ -36,7 +36,9 @@ class Stop:
     until: float | None = None
 
 
-def after_throttle(policy: Policy, attempt: int, named: float | None, random: Callable[[], float], now: float, max_wait: float) -> Again | Stop:
+def after_throttle(
+    policy: Policy, attempt: int, named: float | None, random: Callable[[], float], now: float, max_wait: float
+) -> Again | Stop:
     """After the vendor said "too many". A time it names is kept, a longer one than `max_wait` ends the call at once.
 
     Where it names none the pause is at least base x 2^n, with jitter on top: the tries then outlast the window of a
@@ -52,7 +54,9 @@ def after_throttle(policy: Policy, attempt: int, named: float | None, random: Ca
     return Again(pause * (1 + 0.5 * random()))
 
 
-def after_failure(policy: Policy, attempt: int, named: float | None, random: Callable[[], float], max_wait: float) -> Again | Stop:
+def after_failure(
+    policy: Policy, attempt: int, named: float | None, random: Callable[[], float], max_wait: float
+) -> Again | Stop:
     """After an illness of the vendor or the line, where a repeat does no harm: exponential, full jitter."""
     if attempt >= policy.tries or (named is not None and named > max_wait):
         return Stop(None)

@@ -34,7 +34,9 @@ def answer(body: Any) -> Answer:
     return Answer(Response(200, Headers({}), msgspec.json.encode(body)), body)
 
 
-def batching(send: Callable[[list[Any]], Answer], results: tuple[Results, ...] = (), *, harmless: bool = True, **batch: Any) -> Batching:
+def batching(
+    send: Callable[[list[Any]], Answer], results: tuple[Results, ...] = (), *, harmless: bool = True, **batch: Any
+) -> Batching:
     return Batching(
         batch=Batch(**batch),
         kind=connectory_batches()["chunks"],
@@ -72,7 +74,9 @@ class Atomic:
 @given(count=st.integers(0, 40), bad=st.sets(st.integers(0, 39)), largest=st.integers(1, 17))
 def test_an_atomic_batch_ends_as_if_each_item_had_gone_alone(count: int, bad: set[int], largest: int) -> None:
     vendor = Atomic({str(n) for n in bad})
-    results = list(deliver(batching(vendor, (BY_KEY,), largest=largest, atomic=True), ({"id": str(n)} for n in range(count))))
+    results = list(
+        deliver(batching(vendor, (BY_KEY,), largest=largest, atomic=True), ({"id": str(n)} for n in range(count)))
+    )
     assert words(results) == {str(n): "rejected" if n in bad else "delivered" for n in range(count)}
     assert sorted(vendor.written) == sorted(str(n) for n in range(count) if n not in bad)
     assert vendor.calls <= 2 * -(-count // largest)
@@ -80,7 +84,9 @@ def test_an_atomic_batch_ends_as_if_each_item_had_gone_alone(count: int, bad: se
 
 def test_one_bad_of_a_thousand_costs_one_more_call_and_keeps_the_vendors_words() -> None:
     vendor = Atomic({"500"})
-    results = list(deliver(batching(vendor, (BY_KEY,), largest=1000, atomic=True), ({"id": str(n)} for n in range(1000))))
+    results = list(
+        deliver(batching(vendor, (BY_KEY,), largest=1000, atomic=True), ({"id": str(n)} for n in range(1000)))
+    )
     assert vendor.calls == 2
     (rejected,) = [r for r in results if isinstance(r, ItemResult) and r.word == "rejected"]
     assert (rejected.row, rejected.words) == (501, "bad")
@@ -88,7 +94,9 @@ def test_one_bad_of_a_thousand_costs_one_more_call_and_keeps_the_vendors_words()
 
 @pytest.mark.parametrize("body", [[], [{"id": "0", "ok": True}]])
 def test_an_answer_that_names_too_few_and_no_failure_is_unknown(body: Any) -> None:
-    results = list(deliver(batching(lambda _: answer(body), (BY_KEY,), largest=10, atomic=True), [{"id": "0"}, {"id": "1"}]))
+    results = list(
+        deliver(batching(lambda _: answer(body), (BY_KEY,), largest=10, atomic=True), [{"id": "0"}, {"id": "1"}])
+    )
     assert set(words(results).values()) == {"unknown"}
 
 
@@ -211,12 +219,22 @@ def test_a_key_is_made_only_where_nothing_identifies_the_record() -> None:
     types = {"Mail": {"address": Field(unique=True)}}
     fields = {"id": Field(key=True), "mail": Field(type=Named("Mail")), "n": Field()}
     identity = identifying_paths(types, fields)
-    keyed = [with_key(item, fields, identity, lambda: "made") for item in ({"n": 1}, {"id": "x"}, {"mail": {"address": "a@b"}}, {"mail": {"address": ""}})]
-    assert keyed == [{"id": "made", "n": 1}, {"id": "x"}, {"mail": {"address": "a@b"}}, {"id": "made", "mail": {"address": ""}}]
+    keyed = [
+        with_key(item, fields, identity, lambda: "made")
+        for item in ({"n": 1}, {"id": "x"}, {"mail": {"address": "a@b"}}, {"mail": {"address": ""}})
+    ]
+    assert keyed == [
+        {"id": "made", "n": 1},
+        {"id": "x"},
+        {"mail": {"address": "a@b"}},
+        {"id": "made", "mail": {"address": ""}},
+    ]
 
 
 def test_results_by_index_and_by_position() -> None:
-    by_index = Results(at=parse_path("errors"), only="rejected", index=parse_path("at"), message=parse_path("why"), reports="failures")
+    by_index = Results(
+        at=parse_path("errors"), only="rejected", index=parse_path("at"), message=parse_path("why"), reports="failures"
+    )
     send = batching(lambda _: answer({"errors": [{"at": 1, "why": "no"}]}), (by_index,), largest=10)
     assert words(list(deliver(send, [{"id": "a"}, {"id": "b"}]))) == {"a": "delivered", "b": "rejected"}
     by_position = Results(ok=OK)  # type: ignore[arg-type]

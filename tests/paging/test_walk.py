@@ -71,7 +71,13 @@ def test_offsets_give_each_record_once_in_order(total: int, size: int, ahead: in
         start = value(asked, "offset")
         return answer({"items": records[start : start + size], "total": total})
 
-    chosen = pager("offset", Offset(offset=Slot(query="offset")), size=Slot(query="limit"), largest=size, total_records=path("total"))
+    chosen = pager(
+        "offset",
+        Offset(offset=Slot(query="offset")),
+        size=Slot(query="limit"),
+        largest=size,
+        total_records=path("total"),
+    )
     assert walk(chosen, fetch, ahead) == records
 
 
@@ -128,7 +134,11 @@ def test_a_link_header_leads_on_and_its_absence_ends() -> None:
 def test_a_connection_reads_edges_and_page_info_below_the_records_path() -> None:
     def fetch(asked: PageRequest) -> Answer:
         at = next((int(held) for slot, held in asked.slots if slot.variables == "after"), 0)
-        people = {"edges": [{"node": {"id": at}}], "pageInfo": {"hasNextPage": at < 2, "endCursor": str(at + 1)}, "totalCount": 3}
+        people = {
+            "edges": [{"node": {"id": at}}],
+            "pageInfo": {"hasNextPage": at < 2, "endCursor": str(at + 1)},
+            "totalCount": 3,
+        }
         return answer({"data": {"people": people}})
 
     where = Records(path=(parse_path("data.people"),))
@@ -179,8 +189,15 @@ def test_endless_empty_pages_end_in_an_error() -> None:
 def test_a_page_lost_in_silence_is_noticed_by_the_total() -> None:
     """A real server answers an empty second page with hasNextPage false when it orders by a field that is null."""
     more = {parse_path("more"): Test(in_=(True,))}
-    chosen = pager("cursor", Cursor(cursor=Slot(query="after"), next=path("next")), more=more, total_records=path("total"))  # type: ignore[arg-type]
-    pages = iter([{"items": [1, 2], "next": "b", "more": True, "total": 1200}, {"items": [], "next": None, "more": False, "total": 1200}])
+    chosen = pager(
+        "cursor", Cursor(cursor=Slot(query="after"), next=path("next")), more=more, total_records=path("total")
+    )  # type: ignore[arg-type]
+    pages = iter(
+        [
+            {"items": [1, 2], "next": "b", "more": True, "total": 1200},
+            {"items": [], "next": None, "more": False, "total": 1200},
+        ]
+    )
     with pytest.raises(PagingError, match="said 1200 records, its pages held 2"):
         walk(chosen, lambda _: answer(next(pages)))
 
@@ -250,6 +267,10 @@ def test_a_keyed_object_and_bare_values_become_records(count: int, size: int) ->
     keyed = {str(n): {"v": n} for n in range(count)}
     chosen = pager("page_number", NUMBERED, total_pages=path("pages"))
     where = Records(path=(parse_path("items"),), key_as="id")
-    assert walk(chosen, lambda _: answer({"items": keyed, "pages": 1}), where=where) == [{"id": str(n), "v": n} for n in range(count)]
+    assert walk(chosen, lambda _: answer({"items": keyed, "pages": 1}), where=where) == [
+        {"id": str(n), "v": n} for n in range(count)
+    ]
     bare = Records(path=(parse_path("items"),), value_as="id")
-    assert walk(chosen, lambda _: answer({"items": list(keyed), "pages": 1}), where=bare) == [{"id": str(n)} for n in range(count)]
+    assert walk(chosen, lambda _: answer({"items": list(keyed), "pages": 1}), where=bare) == [
+        {"id": str(n)} for n in range(count)
+    ]

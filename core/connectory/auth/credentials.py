@@ -66,7 +66,8 @@ class Credentials:
         if self.auth.bearer is not None:
             headers["Authorization"] = f"Bearer {self.render(str(self.auth.bearer), names)}"
         if self.auth.basic is not None:
-            user, password = (self.render(str(t), names) or "" for t in (self.auth.basic.user, self.auth.basic.password))
+            basic = self.auth.basic
+            user, password = (self.render(str(text), names) or "" for text in (basic.user, basic.password))
             headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         return headers
 
@@ -111,17 +112,22 @@ def read_token(token: Token, answer: Answer, codecs: Mapping[str, Codec], now: f
     text = value.strip() if isinstance(value, str) else str(value) if isinstance(value, int) else ""
     if value is MISSING or not text:
         places = ", ".join(map(str, token.value.body)) or token.value.header or ""
-        raise BadAnswer(f"{vendor}: the token exchange answered {answer.status} without a token at '{places}'", vendor=vendor, status=answer.status)
+        said = f"answered {answer.status} without a token at '{places}'"
+        raise BadAnswer(f"{vendor}: the token exchange {said}", vendor=vendor, status=answer.status)
     if any(ord(char) < 33 or ord(char) > 126 for char in text):
-        raise BadAnswer(f"{vendor}: what the token exchange answered cannot be a token (spaces or control characters in it)", vendor=vendor, status=answer.status)
+        said = "answered what cannot be a token: it holds spaces or control characters"
+        raise BadAnswer(f"{vendor}: the token exchange {said}", vendor=vendor, status=answer.status)
     expires = earliest_end(token.lasts, answer, codecs, now, text)
     if expires is not None and expires <= now:
-        raise Denied(f"{vendor}: the token exchange gave a token that has expired already", vendor=vendor, status=answer.status)
+        said = "gave a token that has expired already"
+        raise Denied(f"{vendor}: the token exchange {said}", vendor=vendor, status=answer.status)
     kept = {name: found for name, place in token.keep.items() if isinstance(found := find(place, answer), str | int)}
     return KeptToken(value=Secret(text), obtained_at=now, expires_at=expires, kept={k: str(v) for k, v in kept.items()})
 
 
-def earliest_end(lasts: tuple[Lifetime, ...], answer: Answer, codecs: Mapping[str, Codec], now: float, token: str) -> float | None:
+def earliest_end(
+    lasts: tuple[Lifetime, ...], answer: Answer, codecs: Mapping[str, Codec], now: float, token: str
+) -> float | None:
     """When a token ends, in epoch seconds: the earliest of the facts that are known; None when none is."""
     ends = [end for lifetime in lasts if (end := _end_of(lifetime, answer, codecs, now, token)) is not None]
     return min(ends, default=None)

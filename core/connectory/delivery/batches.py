@@ -103,7 +103,9 @@ def _checked(batching: Batching, items: Iterable[Any], invalid: list[ItemResult]
         yield Item(row, given, wire), len(_encode(wire)) if weigh else 0
 
 
-def with_key(wire: Any, fields: Mapping[str, Field], identity: Sequence[AnswerPath], make_key: Callable[[], str]) -> Any:
+def with_key(
+    wire: Any, fields: Mapping[str, Field], identity: Sequence[AnswerPath], make_key: Callable[[], str]
+) -> Any:
     """The item with a made-up key where nothing in it identifies the record."""
     if not isinstance(wire, dict) or any(path.find(wire) not in (MISSING, None, "") for path in identity):
         return wire
@@ -125,7 +127,11 @@ class RiseWarner:
             if value is None:
                 continue
             if value < self._last.get(member, value):
-                warnings.warn(f"row {row}: {name} falls from {self._last[member]} to {value} for one {group}", UserWarning, stacklevel=2)
+                warnings.warn(
+                    f"row {row}: {name} falls from {self._last[member]} to {value} for one {group}",
+                    UserWarning,
+                    stacklevel=2,
+                )
             self._last[member] = value
 
 
@@ -169,14 +175,17 @@ def _all_good(batching: Batching, chunk: list[Item], reading: Reading, answer: A
     for position, item in enumerate(chunk):
         said = reading.said.get(position)
         known = said is not None or not reading.listed or (batching.batch.atomic and complete)
-        if known and complete or (known and not batching.batch.atomic):
+        if (known and complete) or (known and not batching.batch.atomic):
             yield _result(item, "delivered", id=said.id if said else None, status=answer.status)
         else:
-            words = f"the vendor answered {answer.status} for {reading.entries} of {len(chunk)} items and does not name this one"
+            named = f"{reading.entries} of {len(chunk)} items and does not name this one"
+            words = f"the vendor answered {answer.status} for {named}"
             yield _result(item, "unknown", words=words, status=answer.status)
 
 
-def _without_offenders(batching: Batching, chunk: list[Item], reading: Reading, answer: Answer, rounds: int) -> Iterator[ItemResult]:
+def _without_offenders(
+    batching: Batching, chunk: list[Item], reading: Reading, answer: Answer, rounds: int
+) -> Iterator[ItemResult]:
     """All or nothing, and some failed: those are rejected, the others were not written and go again."""
     failures = reading.failures
     for position, said in failures.items():
@@ -191,7 +200,9 @@ def _without_offenders(batching: Batching, chunk: list[Item], reading: Reading, 
 
 
 def _item_by_item(batching: Batching, chunk: list[Item], reading: Reading, answer: Answer) -> Iterator[ItemResult]:
-    silent_is_good = all(spec.reports == "failures" for spec in batching.results if spec.count is None) and not reading.strangers
+    silent_is_good = (
+        all(spec.reports == "failures" for spec in batching.results if spec.count is None) and not reading.strangers
+    )
     for position, item in enumerate(chunk):
         said = reading.said.get(position)
         if said is not None:
@@ -210,7 +221,10 @@ def _after_refusal(batching: Batching, chunk: list[Item], why: Rejected, rounds:
         yield from _halve(batching, chunk, rounds)
         return
     alone = "" if len(chunk) == 1 else f" (one of {len(chunk)} items refused together)"
-    yield from (_result(item, "rejected", words=(why.words or str(why)) + alone, code=why.code, status=why.status) for item in chunk)
+    yield from (
+        _result(item, "rejected", words=(why.words or str(why)) + alone, code=why.code, status=why.status)
+        for item in chunk
+    )
 
 
 def _halve(batching: Batching, chunk: list[Item], rounds: int) -> Iterator[ItemResult]:

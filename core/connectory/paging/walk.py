@@ -78,7 +78,9 @@ class Walk:
         self._read += len(page.records)
         self._learn_total(page)
         if self.pager.cap is not None and self._read >= self.pager.cap:
-            raise PagingError(f"{self.name}: the vendor gives no more than {self.pager.cap} records per query; narrow the query")
+            raise PagingError(
+                f"{self.name}: the vendor gives no more than {self.pager.cap} records per query; narrow the query"
+            )
         return page
 
     def _records(self, answer: Answer) -> Sequence[Any]:
@@ -160,7 +162,11 @@ class Walk:
             return
         said = f"{self.name}: the vendor said {self.total} records, its pages held {self._read}"
         if self.pager.count == "warn" or self._total_moved:
-            warnings.warn(f"{said}{' (the list changed while it was read)' if self._total_moved else ''}", CountWarning, stacklevel=3)
+            warnings.warn(
+                f"{said}{' (the list changed while it was read)' if self._total_moved else ''}",
+                CountWarning,
+                stacklevel=3,
+            )
             return
         raise PagingError(said)
 
@@ -175,7 +181,10 @@ def find_records(where: Records, answer: Answer) -> Any:
         else:
             found = path.find(answer.data)
         if where.key_as is not None and isinstance(found, dict):
-            return [{where.key_as: key, **value} if isinstance(value, dict) else {where.key_as: key, "value": value} for key, value in found.items()]
+            return [
+                {where.key_as: key, **value} if isinstance(value, dict) else {where.key_as: key, "value": value}
+                for key, value in found.items()
+            ]
         if where.value_as is not None and isinstance(found, list):
             return [{where.value_as: value} for value in found]
         if found is not MISSING:
@@ -191,6 +200,9 @@ def no_records(name: str, where: Records, answer: Answer, found: Any) -> BadAnsw
     if found is MISSING and isinstance(answer.data, dict):
         last = str(where.path[0]).rpartition(".")[2]
         keys = ", ".join(sorted(map(str, answer.data))[:12]) or "nothing"
-        return BadAnswer(f"{name}: no records at '{paths}'; the answer holds {keys}{nearest(last, answer.data)}", status=answer.status)
+        return BadAnswer(
+            f"{name}: no records at '{paths}'; the answer holds {keys}{nearest(last, answer.data)}",
+            status=answer.status,
+        )
     there = "nothing" if found is MISSING or answer.data is None else "null" if found is None else type(found).__name__
     return BadAnswer(f"{name}: expected a list of records at '{paths}', found {there}", status=answer.status)

@@ -75,4 +75,4 @@ def connectory_destinations() -> Mapping[str, DestinationKind]:  # type: ignore[
 
 @hookspec
 def connectory_secrets() -> Mapping[str, Callable[[str], str]]:  # type: ignore[empty-body]
-    """Schemes of secret references (`env:`, `file:`, `keyring:`): functions from what follows the colon to the secret."""
+    """Schemes of secret references (`env:`, `file:`): functions from what follows the colon to the secret."""

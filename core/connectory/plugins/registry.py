@@ -48,9 +48,9 @@ class SpecFile:
     origin: str
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Registry:
-    """Everything that plug-ins supply, by name. Built once; nothing is registered later."""
+    """Everything that plug-ins supply, by name. Built once; nothing is registered later: it equals itself only."""
 
     plugins: tuple[Plugin, ...]
     broken: Mapping[str, str]
@@ -68,7 +68,10 @@ class Registry:
     secrets: Mapping[str, Callable[[str], str]]
 
 
-_TABLES = "auth pagers batches outcomes codecs formats filters discover destinations secrets".split()
+_TABLES = (
+    *("auth", "pagers", "batches", "outcomes", "codecs"),
+    *("formats", "filters", "discover", "destinations", "secrets"),
+)
 
 
 def load_registry(project: Path | None = None) -> Registry:
@@ -82,7 +85,11 @@ def load_registry(project: Path | None = None) -> Registry:
     manager.add_hookspecs(hookspecs)
     broken: dict[str, str] = {}
     plugins: list[Plugin] = []
-    for name, origin, module in [("builtin", "connectory", builtin), *_installed(broken), *_of_project(project, broken)]:
+    for name, origin, module in [
+        ("builtin", "connectory", builtin),
+        *_installed(broken),
+        *_of_project(project, broken),
+    ]:
         plugins.append(_register(manager, name, origin, module))
     try:
         manager.check_pending()
@@ -99,7 +106,9 @@ def _register(manager: pluggy.PluginManager, name: str, origin: str, module: Mod
         manager.register(module, name=f"{origin}:{name}")
     except (pluggy.PluginValidationError, ValueError) as why:
         raise PluginError(f"plug-in {name} ({origin}): {why}") from None
-    hooks = tuple(sorted(hook for hook in dir(module) if hook.startswith("connectory_") and callable(getattr(module, hook))))
+    hooks = tuple(
+        sorted(hook for hook in dir(module) if hook.startswith("connectory_") and callable(getattr(module, hook)))
+    )
     return Plugin(name, origin, hooks)
 
 
@@ -124,7 +133,8 @@ def _of_project(project: Path | None, broken: dict[str, str]) -> list[tuple[str,
             continue
         name = f"connectory_project_{file.stem}"
         spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # attrs resolves the annotations of options classes through it
         try:
@@ -141,7 +151,9 @@ def _call_hook(manager: pluggy.PluginManager, hook: str) -> Iterable[tuple[str, 
         try:
             yield implementation.plugin_name, implementation.function()
         except Exception as why:
-            raise PluginError(f"plug-in {implementation.plugin_name}: {hook} raised {type(why).__name__}: {why}") from why
+            raise PluginError(
+                f"plug-in {implementation.plugin_name}: {hook} raised {type(why).__name__}: {why}"
+            ) from why
 
 
 def _table(manager: pluggy.PluginManager, table: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.resources import as_file
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import attrs
 from connectory.auth.tokens import TokenStore
 from connectory.connecting import Parts, load_registry
 from connectory.errors import ArgumentError
-from connectory.limits.sqlite import SqliteLedger
+from connectory.limits.memory import MemoryLedger
 from connectory.recipes.sync import Progress, Report, run_recipe
 from connectory.replay import ReplayServer, read_exchanges
 
@@ -34,13 +35,17 @@ def run_demo(folder: Path, on_progress: Callable[[str, Progress], None]) -> Iter
     for source in _demo_folders():
         recipes = folder / "recipes"
         recipes.mkdir(parents=True, exist_ok=True)
-        with ReplayServer(read_exchanges(source / "exchanges.jsonl")) as server, tempfile.TemporaryDirectory() as scratch:
+        with (
+            ReplayServer(read_exchanges(source / "exchanges.jsonl")) as server,
+            tempfile.TemporaryDirectory() as scratch,
+        ):
             # The demo's server is nobody's vendor: what is spent and learnt there must not reach the user's own ledger.
-            parts = Parts(ledger=SqliteLedger(":memory:"), tokens=TokenStore(Path(scratch)))
+            parts = Parts(ledger=MemoryLedger(), tokens=TokenStore(Path(scratch)))
             for packaged in sorted(source.glob("*.yaml")):
                 recipe = Path(shutil.copy(packaged, recipes))
                 settings = {"server": server.url, "api_key": "demo"}
-                yield Demo(recipe, run_recipe(recipe, settings=settings, parts=parts, root=folder, on_progress=lambda p, r=recipe: on_progress(r.stem, p)))
+                tell = partial(on_progress, recipe.stem)
+                yield Demo(recipe, run_recipe(recipe, settings=settings, parts=parts, root=folder, on_progress=tell))
 
 
 def _demo_folders() -> list[Path]:

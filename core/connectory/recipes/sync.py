@@ -118,7 +118,14 @@ def _keys(engine: Engine, plan: Plan) -> tuple[str, ...]:
     return tuple(name for name, field in fields.items() if field.key)
 
 
-def _run(records: Records, destination: Destination, report: Report, parts: Parts, engine: Engine, tell: Callable[[Progress], None]) -> None:
+def _run(
+    records: Records,
+    destination: Destination,
+    report: Report,
+    parts: Parts,
+    engine: Engine,
+    tell: Callable[[Progress], None],
+) -> None:
     started = parts.clock.monotonic()
     read = _readers(engine, records.plan, iso_as_text=True).of(records.plan.operation.returns)
 

@@ -17,7 +17,9 @@ _CHUNK = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 NAMING: Filters = {"snake": snake, "capital": capital}
 
 
-def expand_families(tree: Table, discovered: Mapping[str, Sequence[Row]], filters: Filters, faults: list[Fault]) -> Table:
+def expand_families(
+    tree: Table, discovered: Mapping[str, Sequence[Row]], filters: Filters, faults: list[Fault]
+) -> Table:
     """The tree with each family's operations among `operations`, once for each known or discovered object.
 
     An object found by discovery replaces a known one with the same first column.
@@ -55,7 +57,13 @@ def _rows(family: Table, discovered: Sequence[Row]) -> list[Row]:
 
 
 def _expand_object(
-    name: str, family: Table, row: Row, filters: Filters, operations: Table, notes: Mapping[str, Table], faults: list[Fault]
+    name: str,
+    family: Table,
+    row: Row,
+    filters: Filters,
+    operations: Table,
+    notes: Mapping[str, Table],
+    faults: list[Fault],
 ) -> None:
     def fill(node: Node) -> Node:
         return _fill(node, name, row, filters, faults)
@@ -67,7 +75,15 @@ def _expand_object(
         word = str(fill(verb))
         full = _placed(Text(word if "." in word else f"{resource}.{word}"), verb)
         if full in operations:
-            faults.append(Fault(file_of(verb), verb.line, verb.column, f"/families/{name}/operations/{verb}", f"operation '{full}' exists already"))
+            faults.append(
+                Fault(
+                    file_of(verb),
+                    verb.line,
+                    verb.column,
+                    f"/families/{name}/operations/{verb}",
+                    f"operation '{full}' exists already",
+                )
+            )
             continue
         operations[full] = fill(operation)
         for section in notes.values():

@@ -45,6 +45,7 @@ OutcomeWord = Literal[
 ]
 AnswerFormat = Literal["json", "text", "bytes"]
 StatusText = NewType("StatusText", str)  # 404, 5xx, 400-499
+Rate = NewType("Rate", str)  # 5000/day, 100/10s, 2/second
 
 # Keys of the language that a later version builds; each is refused by name, never ignored.
 LATER: Final[Mapping[str, tuple[str, ...]]] = {
@@ -86,11 +87,15 @@ class Token:
     post: Template | None = word("request by POST", None, names="settings")
     query: Mapping[str, Template] = word("query parameters of the request", _mapping(), names="settings")
     headers: Mapping[str, Template] = word("its headers", _mapping(), names="settings")
-    fields: Mapping[str, Template] = word("its body fields; one whose setting is not given is left out", _mapping(), names="settings")
+    fields: Mapping[str, Template] = word(
+        "its body fields; one whose setting is not given is left out", _mapping(), names="settings"
+    )
     body: Literal["json", "form", "query"] = word("how the fields are written", "json")
     answer: Literal["json", "text"] = word("how the answer is read", "json")
     value: Place = word("where the token is in the answer; `.` is the whole body")
-    lasts: tuple[Lifetime, ...] = word("how long it is good: of several facts the earliest that is known; else until it is refused", ())
+    lasts: tuple[Lifetime, ...] = word(
+        "how long it is good: of several facts the earliest that is known; else until it is refused", ()
+    )
     keep: Mapping[str, Place] = word("further values of the answer, used as `{{ kept.name }}`", _mapping())
     after_refusal: Send = word("sent besides when a token was refused, lest the old one comes back", Send())
 
@@ -113,9 +118,15 @@ class Auth:
 class Wire:
     """How values are written on this vendor's wire; per operation only the exceptions."""
 
-    body: BodyFormat | None = word("how a body is written: json (default), form, query, multipart, text, bytes, or a setting", None, names="settings")
+    body: BodyFormat | None = word(
+        "how a body is written: json (default), form, query, multipart, text, bytes, or a setting",
+        None,
+        names="settings",
+    )
     answer: AnswerFormat | None = word("how an answer is read (default json)", None)
-    lists: ListStyle | None = word("lists in query and form: a=1&a=2 (repeat, default), a=1,2 (comma), a[]=1, a[0]=1 ...", None)
+    lists: ListStyle | None = word(
+        "lists in query and form: a=1&a=2 (repeat, default), a=1,2 (comma), a[]=1, a[0]=1 ...", None
+    )
     objects: ObjectStyle | None = word("objects in query and form: a[b]=1 (brackets, default), a.b=1, json", None)
     datetime: CodecName | None = word("codec of the bare type `datetime` (default rfc3339)", None)
     bools: BoolStyle | None = word("booleans in query and form (default true_false)", None)
@@ -125,10 +136,12 @@ class Wire:
 class Limit:
     """A named budget."""
 
-    rate: tuple[str, ...] = word("`5000/day`, `100/10s`, `2/second`", ())
+    rate: tuple[Rate, ...] = word("`5000/day`, `100/10s`, `2/second`", ())
     gap: Duration = word("least time between two calls", Duration(0.0))
     concurrent: int | None = word("requests in flight that the vendor allows", None)
-    advised: int | None = word("requests in flight that the vendor asks for, below what it allows; `concurrent=` raises it", None)
+    advised: int | None = word(
+        "requests in flight that the vendor asks for, below what it allows; `concurrent=` raises it", None
+    )
     burst: int | None = word("size of the bucket, when `rate` is a refill", None)
     per: tuple[str, ...] = word("settings that name whose budget it is; default: the secrets", (), ref="settings")
     zone: str | None = word("a day is a calendar day there; else any 24 hours", None)
@@ -169,7 +182,9 @@ class Pager:
     records: Records | None = word("where the records are, unless the operation says", None)
     size: Slot | None = word("the page-size parameter; sent as `largest`", None)
     largest: int | None = word("largest page the vendor documents", None)
-    cap: int | None = word("the vendor gives no more records than this per query; reaching it is an error, never silence", None)
+    cap: int | None = word(
+        "the vendor gives no more records than this per query; reaching it is an error, never silence", None
+    )
     more: Conditions = word("there is another page when these hold", _mapping())
     total_records: Place | None = word("how many records there are; another number in the end is an error", None)
     total_pages: Place | None = word("how many pages there are", None)
@@ -186,7 +201,10 @@ class Batch:
     bytes: Size | None = word("body size a call", None)
     atomic: bool = word("one bad item refuses all", False)
     use: str = word("how items are cut into calls: chunks, or a plug-in's", "chunks")
-    make_keys: bool = word("an item with neither key nor unique field gets a key before it is first sent, so that sending again is harmless", False)
+    make_keys: bool = word(
+        "an item with neither key nor unique field gets a key before it is first sent: sending again is harmless",
+        False,
+    )
     options: Any = attrs.field(default=None, metadata={"plugin": "batches"})
 
 
@@ -203,7 +221,9 @@ class Results:
     message: AnswerPath | None = word("the vendor's words", None)
     code: AnswerPath | None = word("the vendor's code", None)
     count: Place | None = word("how many the vendor says it took; another number than sent warns", None)
-    reports: Literal["all", "failures"] = word("failures: when some are named, those not named were fine (atomic: were not written)", "all")
+    reports: Literal["all", "failures"] = word(
+        "failures: when some are named, those not named were fine (atomic: were not written)", "all"
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -212,7 +232,9 @@ class Mark:
 
     from_: str | None = word("parameter for records changed since", None)
     until: str | None = word("parameter for the other end", None)
-    as_: Texts | None = word("value of `from`: text or structure with `{{ since }}`, `{{ until }}`, `{{ given }}`", None, names="mark")
+    as_: Texts | None = word(
+        "value of `from`: text or structure with `{{ since }}`, `{{ until }}`, `{{ given }}`", None, names="mark"
+    )
     codec: CodecName | None = word("how the mark is written: else as the parameter's or the field's type says", None)
     inclusive: bool = word("a record exactly at the mark comes again", True)
     ordered: bool = word("records come in mark order, so a cut run may resume", False)
@@ -249,7 +271,9 @@ class Operation:
     put: Template | None = word("PUT to this path", None, names="settings")
     patch: Template | None = word("PATCH to this path", None, names="settings")
     delete: Template | None = word("DELETE of this path", None, names="settings")
-    graphql: Template | None = word("POST in the GraphQL way: document, variables, errors in 200", None, names="settings")
+    graphql: Template | None = word(
+        "POST in the GraphQL way: document, variables, errors in 200", None, names="settings"
+    )
     document: str | None = word("GraphQL text, plain; without it the caller gives document and variables", None)
     about: str = word("one sentence", "")
     does: Does | None = word("read, write or destroy; default from the verb", None)
@@ -266,14 +290,20 @@ class Operation:
     anonymous: bool = word("without credentials", False)
     pages: str | None = word("paged so; the operation yields records", None, ref="pagers")
     records: Records | None = word("many records, there", None)
-    record: tuple[AnswerPath, ...] = word("one record, there (default: the body); of several paths, the first that is there", ())
+    record: tuple[AnswerPath, ...] = word(
+        "one record, there (default: the body); of several paths, the first that is there", ()
+    )
     returns: TypeExpr = word("type of a record, or of the answer", ANY)
     batch: Batch | None = word("many items a call", None)
     results: tuple[Results, ...] = word("what became of each item", ())
     marks: Mapping[str, Mark] = word("record field to how the vendor filters by it", _mapping())
     detail: Link | None = word("the call that completes a partial record, or a write's short answer", None)
     parent: Link | None = word("the operation whose records feed this one", None)
-    merge: str | None = word("read with that operation first, lay the caller's fields over the answer, send the whole only when something differs", None, ref="operations")
+    merge: str | None = word(
+        "read with that operation first, lay the caller's fields over it, send the whole only when something differs",
+        None,
+        ref="operations",
+    )
     limits: tuple[str, ...] = word("exactly these hold here (default: those `for: all`)", (), ref="limits")
     outcomes: tuple[Rule, ...] = word("tried before the vendor's", ())
     errors: Errors | None = word("other places here", None)
@@ -307,7 +337,9 @@ class Family:
     resource: Template = word("first half of the operation names, such as `{{ object.plural }}`")
     known: tuple[Mapping[str, Anything], ...] = word("the objects known without asking, a row each", ())
     discover: Discover | None = word("plug-in that yields objects and types of this workspace", None)
-    operations: Mapping[str, Anything] = word("by verb, or by whole name where it holds a dot", _mapping())
+    operations: Mapping[str, Anything] = word(
+        "by verb, or by whole name where it holds a dot", _mapping(), filled=Operation
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -320,18 +352,24 @@ class Spec:
     about: str = word("one sentence for docs and `list`", "")
     docs: str | None = word("the vendor's own reference", None)
     settings: Mapping[str, Setting] = word("what a user must or may give", _mapping())
-    servers: Mapping[str, Template] = word("named base URLs; the first is the default; the setting `server` overrides", names="settings")
+    servers: Mapping[str, Template] = word(
+        "named base URLs; the first is the default; the setting `server` overrides", names="settings"
+    )
     auth: tuple[Auth, ...] = word("alternatives in order: the first whose settings are all given is used", ())
     send: Send = word("constants sent with every call", Send())
     wire: Wire = word("how values are written on this vendor's wire", Wire())
     limits: Mapping[str, Limit] = word("the vendor's limits, by name", _mapping())
     errors: Errors = word("where an answer that is not ok says why", Errors())
-    outcomes: tuple[Rule, ...] = word("what answers mean: first match wins; after the operation's own, before the built-in table", ())
+    outcomes: tuple[Rule, ...] = word(
+        "what answers mean: first match wins; after the operation's own, before the built-in table", ()
+    )
     pagers: Mapping[str, Pager] = word("the vendor's ways of paging, by name", _mapping())
     operations: Mapping[str, Operation] = word("what can be called, named `resource.verb`", _mapping())
     families: Mapping[str, Family] = word("operations written once for many objects, known or discovered", _mapping())
     types: Mapping[str, Mapping[str, Field]] = word("records and bodies: type name, then wire field", _mapping())
-    verify: str | None = word("a cheap call without required arguments that proves the credentials", None, ref="operations")
+    verify: str | None = word(
+        "a cheap call without required arguments that proves the credentials", None, ref="operations"
+    )
     assumed: Mapping[str, str] = word("spec place (`a/b/c`) to why we believe it undocumented", _mapping())
     sources: Mapping[str, str] = word("spec place to where it is documented", _mapping())
 

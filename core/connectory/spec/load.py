@@ -15,7 +15,7 @@ from connectory.plugins.registry import Registry, SpecFile
 from connectory.spec.checks import check_spec
 from connectory.spec.families import expand_families
 from connectory.spec.language import LANGUAGE_VERSION, Spec
-from connectory.spec.structure import make_converter, problems_of
+from connectory.spec.structure import problems_of, shared_converter
 from connectory.spec.trees import Array, Table, Text, copy_place, locate, read_tree, unite
 
 
@@ -58,7 +58,14 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
     spec = _structure(registry, tree, faults)
     if spec is not None:
         if source.vendor != spec.name:
-            faults.append(_fault(tree, ("name",), f"the file is named {source.vendor}.yaml, the connector '{spec.name}': one name for both", False))
+            faults.append(
+                _fault(
+                    tree,
+                    ("name",),
+                    f"the file is named {source.vendor}.yaml, the connector '{spec.name}': one name for both",
+                    False,
+                )
+            )
         faults += [_fault(tree, path, message, at_key) for path, message, at_key in check_spec(spec, registry)]
     if faults or spec is None:
         raise SpecError(_sorted(faults))
@@ -68,7 +75,8 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
 def _check_version(tree: Table, faults: list[Fault]) -> None:
     said = tree.get(Text("connectory"))
     if isinstance(said, Text) and said.isdecimal() and int(said) > LANGUAGE_VERSION:
-        message = f"this spec is written in version {said} of the language, this Connectory reads up to {LANGUAGE_VERSION}: install a newer one"
+        own = f"this Connectory reads up to {LANGUAGE_VERSION}: install a newer one"
+        message = f"this spec is written in version {said} of the language, {own}"
         faults.append(_fault(tree, ("connectory",), message, False))
 
 
@@ -112,7 +120,7 @@ def _as_tree(value: Any, at: Table) -> Any:
 
 def _structure(registry: Registry, tree: Table, faults: list[Fault]) -> Spec | None:
     try:
-        spec: Spec = make_converter(registry).structure(tree, Spec)
+        spec: Spec = shared_converter(registry).structure(tree, Spec)
     except BaseValidationError as group:
         faults += [_fault(tree, path, message, at_key) for path, message, at_key in problems_of(group)]
         return None
@@ -139,4 +147,6 @@ def read_discovered(file: Path) -> Discovered:
     try:
         return msgspec.json.decode(file.read_bytes(), type=Discovered)
     except (msgspec.DecodeError, OSError) as why:
-        raise SpecError([Fault(str(file), 1, 1, "", f"not a kept discovery ({why}); run `connectory discover` again")]) from None
+        raise SpecError(
+            [Fault(str(file), 1, 1, "", f"not a kept discovery ({why}); run `connectory discover` again")]
+        ) from None

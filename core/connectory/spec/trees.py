@@ -76,9 +76,19 @@ def unite(base: Table, more: Table, faults: list[Fault], path: str = "") -> Tabl
             united[key] = value
         elif isinstance(before, Table) and isinstance(value, Table):
             united[key] = unite(before, value, faults, place)
-        elif place.startswith("/families/") and key == "known" and isinstance(before, Array) and isinstance(value, Array):
+        elif (
+            place.startswith("/families/") and key == "known" and isinstance(before, Array) and isinstance(value, Array)
+        ):
             united[key] = copy_place(Array([*before, *value]), value)
         else:
             there = f"{file_of(before)}:{before.line}"
-            faults.append(Fault(file_of(key), key.line, key.column, place, f"stands already in {there}; an extension adds, it does not change"))
+            faults.append(
+                Fault(
+                    file_of(key),
+                    key.line,
+                    key.column,
+                    place,
+                    f"stands already in {there}; an extension adds, it does not change",
+                )
+            )
     return united

@@ -9,10 +9,11 @@ import attrs
 
 from connectory.errors import nearest
 
-SCALARS: Final = (
-    "str int byte int16 int32 int64 float decimal bool uuid url date time datetime bytes file secret any".split()
-)
-MODIFIERS: Final = "key unique reference read_only write_only deprecated personal".split()
+SCALARS: Final = [
+    *("str", "int", "byte", "int16", "int32", "int64", "float", "decimal", "bool", "uuid", "url"),
+    *("date", "time", "datetime", "bytes", "file", "secret", "any"),
+]
+MODIFIERS: Final = ["key", "unique", "reference", "read_only", "write_only", "deprecated", "personal"]
 
 
 @attrs.frozen

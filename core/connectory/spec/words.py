@@ -30,20 +30,24 @@ BoolStyle = Literal["true_false", "one_zero"]
 BodyFormat = NewType("BodyFormat", str)  # json, form, query, multipart, text, bytes, or {{ a setting }}
 
 
-def word(about: str, default: Any = attrs.NOTHING, *, ref: str = "", names: str = "") -> Any:
+def word(
+    about: str, default: Any = attrs.NOTHING, *, ref: str = "", names: str = "", filled: type | None = None
+) -> Any:
     """An attribute that is a key of the language.
 
     `about` is its documentation; `ref` the section of the spec whose names it may hold; `names` says what `{{ }}`
-    sees there (`settings`, `auth`, `mark`).
+    sees there (`settings`, `auth`, `mark`); `filled` is the class that its values are once their texts are filled in.
     """
-    return attrs.field(default=default, metadata={"about": about, "ref": ref, "names": names})
+    return attrs.field(default=default, metadata={"about": about, "ref": ref, "names": names, "filled": filled})
 
 
 @attrs.frozen(kw_only=True)
 class Place:
     """A place in an answer; short: a body path (`meta.next`)."""
 
-    body: tuple[AnswerPath, ...] = word("path in the decoded body: a.b, rows.*.id, '.'; of several, the first there", ())
+    body: tuple[AnswerPath, ...] = word(
+        "path in the decoded body: a.b, rows.*.id, '.'; of several, the first there", ()
+    )
     header: str | None = word("a header's value", None)
     link: str | None = word("the URL of that rel in the Link header", None)
     codec: CodecName | None = word("how to read it as a time", None)
@@ -81,7 +85,9 @@ Conditions = Mapping[AnswerPath, Test]
 class Records:
     """Where the records are; short: a path."""
 
-    path: tuple[AnswerPath, ...] = word("the list; '.' the body itself; x.* the values of an object; of several, the first that is there")
+    path: tuple[AnswerPath, ...] = word(
+        "the list; '.' the body itself; x.* the values of an object; of several, the first that is there"
+    )
     key_as: str | None = word("keyed object: put the key into this field", None)
     value_as: str | None = word("bare values: put the value into this field", None)
 
@@ -112,7 +118,9 @@ class Field:
     required: bool = word("must be sent, is always there (short: `!`)", False)
     key: bool = word("identifies the record: merge key, correlation, upsert", False)
     unique: bool = word("identifies the record as well as its key does", False)
-    reference: bool = word("an object of this type is written as this field alone, and a bare value stands for it", False)
+    reference: bool = word(
+        "an object of this type is written as this field alone, and a bare value stands for it", False
+    )
     read_only: bool = word("the vendor sets it; refused in bodies", False)
     write_only: bool = word("never in answers", False)
     deprecated: bool = word("warns, hidden from help", False)
@@ -139,7 +147,9 @@ class Setting:
     required: bool = word("must be given (short: `!`)", False)
     default: Anything | None = word("used when not given (short: `= x`)", None)
     about: str = word("shown in help, docs and the message about a missing setting", "")
-    obtain: str = word("where it is obtained and what must be activated first; repeated in errors about credentials", "")
+    obtain: str = word(
+        "where it is obtained and what must be activated first; repeated in errors about credentials", ""
+    )
     example: Anything | None = word("an example value", None)
     pattern: Regex | None = word("what a value must look like", None)
     value: Template | None = word("computed from other settings, never asked for", None, names="settings")

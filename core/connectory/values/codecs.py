@@ -11,7 +11,10 @@ from connectory.errors import nearest
 from connectory.plugins.kinds import Codec
 
 # RFC 822 section 5.1 gives these names their offsets, in hours; other abbreviations are ambiguous and refused.
-_ZONES: Final = {"UT": 0, "UTC": 0, "GMT": 0, "Z": 0, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}  # fmt: skip
+_ZONES: Final = {
+    **dict.fromkeys(("UT", "UTC", "GMT", "Z"), 0),
+    **{"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7},
+}
 
 
 def read_iso(value: Any, *, zoneless: bool) -> datetime:
@@ -31,7 +34,9 @@ def read_iso(value: Any, *, zoneless: bool) -> datetime:
 
 def _write_iso(moment: datetime, suffix: str) -> str:
     moment = moment.astimezone(UTC)
-    fraction = "seconds" if not moment.microsecond else "milliseconds" if moment.microsecond % 1000 == 0 else "microseconds"
+    fraction = (
+        "seconds" if not moment.microsecond else "milliseconds" if moment.microsecond % 1000 == 0 else "microseconds"
+    )
     return moment.replace(tzinfo=None).isoformat(timespec=fraction) + suffix
 
 
@@ -42,13 +47,17 @@ def _read_epoch(value: Any, factor: float) -> datetime:
         number = float(value)
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=number * factor)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{str(value)[:40]!r} is no number of {'milli' if factor < 1 else ''}seconds since 1970") from None
+        raise ValueError(
+            f"{str(value)[:40]!r} is no number of {'milli' if factor < 1 else ''}seconds since 1970"
+        ) from None
 
 
 BUILT_IN: Final[Mapping[str, Codec]] = {
     "rfc3339": Codec(lambda value: read_iso(value, zoneless=False), lambda moment: _write_iso(moment, "Z")),
     "utc": Codec(lambda value: read_iso(value, zoneless=True), lambda moment: _write_iso(moment, "Z"), zoneless=True),
-    "utc_naive": Codec(lambda value: read_iso(value, zoneless=True), lambda moment: _write_iso(moment, ""), zoneless=True),
+    "utc_naive": Codec(
+        lambda value: read_iso(value, zoneless=True), lambda moment: _write_iso(moment, ""), zoneless=True
+    ),
     "unix": Codec(lambda value: _read_epoch(value, 1), lambda moment: int(moment.timestamp())),
     "unix_ms": Codec(lambda value: _read_epoch(value, 0.001), lambda moment: int(moment.timestamp() * 1000)),
     "unix_text": Codec(lambda value: _read_epoch(value, 1), lambda moment: str(int(moment.timestamp()))),
@@ -67,14 +76,16 @@ def find_codec(name: str, known: Mapping[str, Codec]) -> Codec:
 def _pattern_codec(pattern: str) -> Codec:
     """A strptime pattern, in UTC unless it holds a zone. strptime itself does not know 'EST', so %Z is read here."""
     try:
-        datetime.strptime(datetime(2001, 2, 3, tzinfo=UTC).strftime(pattern.replace("%Z", "")), pattern.replace("%Z", ""))
+        datetime.strptime(
+            datetime(2001, 2, 3, tzinfo=UTC).strftime(pattern.replace("%Z", "")), pattern.replace("%Z", "")
+        )
     except (ValueError, re.error) as why:
         raise ValueError(f"'{pattern}' is no pattern that strptime reads: {why}") from None
     named_zone = pattern.endswith(" %Z")
     bare = pattern.removesuffix(" %Z")
 
     def read(value: Any) -> datetime:
-        text, zone = str(value), timezone.utc
+        text, zone = str(value), UTC
         if named_zone:
             text, _, name = text.rpartition(" ")
             if name not in _ZONES:

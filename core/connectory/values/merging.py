@@ -30,7 +30,8 @@ def lay_over(
     differing = {
         name: value
         for name, value in changes.items()
-        if name not in before or not _same(before[name], value, fields[name].type if name in fields else ANY, types, codecs, datetime)
+        if name not in before
+        or not _same(before[name], value, fields[name].type if name in fields else ANY, types, codecs, datetime)
     }
     return {**before, **differing} if differing else None
 

@@ -73,7 +73,9 @@ class Readers:
         if name in self._open:  # a type that holds itself: resolved when the outer one is done
             return lambda value: (self._objects[name] or _as_it_came)(value)
         self._open.add(name)
-        converted = {wire: read for wire, field in self._types[name].items() if (read := self.of(field.type)) is not None}
+        converted = {
+            wire: read for wire, field in self._types[name].items() if (read := self.of(field.type)) is not None
+        }
         self._open.discard(name)
         self._objects[name] = _read_object(converted) if converted else None
         return self._objects[name]
@@ -93,7 +95,9 @@ class Readers:
                 if name in seen:
                     return shapes.Plain("any")
                 fields = self._types[name].items()
-                return shapes.Record({w: self.shape(f.type, (*seen, name)) for w, f in fields if w != "*" and not f.write_only})
+                return shapes.Record(
+                    {w: self.shape(f.type, (*seen, name)) for w, f in fields if w != "*" and not f.write_only}
+                )
 
 
 _ISO = frozenset({"rfc3339", "utc", "utc_naive"})

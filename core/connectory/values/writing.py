@@ -310,7 +310,9 @@ def write_object(name: str, fields: Mapping[str, tuple[Field, Write]], partial: 
         name,
         {wire: write for wire, (_, write) in named.items()},
         frozenset(wire for wire, (field, _) in named.items() if field.read_only),
-        () if partial else tuple(wire for wire, (f, _) in named.items() if f.required and f.default is None and not f.read_only),
+        ()
+        if partial
+        else tuple(wire for wire, (f, _) in named.items() if f.required and f.default is None and not f.read_only),
         {} if partial else {wire: f.default for wire, (f, _) in named.items() if f.default is not None},
         tuple((wire, f.after) for wire, (f, _) in named.items() if f.after),
         OPEN in fields,
