@@ -1,0 +1,1 @@
+"""The parts of the Twenty emulator; `emulators.twenty` puts them together."""
