@@ -1,0 +1,127 @@
+"""`connectory`: finds the command, runs it, and turns how it ended into a message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import Any, Final, NoReturn
+
+import click
+
+from connectory import __version__
+
+# Command to one line about it. Kept here so that `--help` imports no command; a test compares them with the commands.
+COMMANDS: Final = {
+    "list": "The vendors that can be called, and how each works.",
+    "show": "A vendor, or one operation of it, like good documentation.",
+    "call": "Call an operation; records or results go to stdout.",
+    "sync": "Run recipes: records from a vendor into a table.",
+    "check": "Check specs, recipes and plug-ins; every fault at once.",
+    "discover": "Find the objects of a workspace and keep them.",
+    "new": "Write a connector or recipe to start from.",
+    "schema": "The JSON Schema of spec files, for editors.",
+    "stubs": "Write types, so that an IDE completes connect(...).",
+    "demo": "Sync recorded records into a database, with no account.",
+}
+INTERRUPTED: Final = 130  # 128 + SIGINT
+NOBODY_READS: Final = 141  # 128 + SIGPIPE
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"connectory.commands.{name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
+            from connectory.errors import nearest
+
+            raise click.UsageError(f"no command '{args[0]}'{nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\ninterrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except BrokenPipeError:
+            _let_go_of_stdout()
+            ctx.exit(NOBODY_READS)
+        except Exception as why:
+            _end(ctx, why)
+
+
+def _let_go_of_stdout() -> None:
+    """Whoever read our output has gone: what is still buffered must not raise when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    finally:
+        os.close(nowhere)
+
+
+def _end(ctx: click.Context, why: Exception) -> NoReturn:
+    """Say what an error of ours means and leave with its code; any other exception goes on."""
+    from connectory.commands.messages import explain
+    from connectory.errors import ConnectoryError
+
+    if not isinstance(why, ConnectoryError):
+        raise why
+    if ctx.params.get("debug"):
+        traceback.print_exception(why)
+    click.echo(explain(why), err=True)
+    ctx.exit(why.exit_code)
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Try:
+  connectory demo
+  connectory list
+  connectory show VENDOR
+  connectory call VENDOR OPERATION name=value --limit 5
+
+\b
+Exit codes: 0 all delivered; 1 failed; 2 the input is wrong and nothing was sent; 3 finished, some rows
+rejected, invalid or unknown; 75 stopped for a limit, the time to come back is printed.
+
+\b
+Completion: eval "$(_CONNECTORY_COMPLETE=bash_source connectory)"      (zsh_source, fish_source)""",
+)
+@click.version_option(__version__, prog_name="connectory", message="%(prog)s %(version)s")
+@click.option(
+    "--project",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    help="The project to work in [default: the one around this folder].",
+)
+@click.option("--debug", is_flag=True, help="Show where in the code an error came from, and log every request.")
+@click.pass_context
+def main(ctx: click.Context, project: str | None, debug: bool) -> None:
+    """Connectory: a vendor's API as one YAML file; calls, commands and syncs from it."""
+    ctx.obj = project
+    from connectory.commands.messages import speak
+
+    ctx.with_resource(speak(debug=debug))
+
+
+if __name__ == "__main__":
+    main()
