@@ -1,0 +1,113 @@
+"""`connectory sync`: recipes run, each accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from connectory.commands.completion import complete_recipe
+from connectory.commands.connection import parse_settings, settings_options
+from connectory.commands.messages import explain, note
+from connectory.commands.project import project_root
+
+if TYPE_CHECKING:
+    from connectory.recipes.sync import Report
+
+SEVERITY: Final = (1, 2, 75, 3)  # of several recipes that end differently, the first of these is the exit code
+TOLD = 5  # invalid rows that are told; the report keeps more
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  connectory sync recipes/students.yaml
+  connectory sync students companies             recipes of the project by name
+  connectory sync students --server sandbox
+
+\b
+A wrong recipe or setting is told before anything is sent, for all recipes at once. One that fails does not
+keep the others from running.""",
+)
+@click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", shell_complete=complete_recipe)
+@settings_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    recipes: tuple[str, ...],
+    server: str | None,
+    assignments: tuple[str, ...],
+    profile: str | None,
+    max_wait: float,
+) -> None:
+    """Run RECIPEs: read each one's records, write them to its table, and account for every row."""
+    from connectory.commands.progress import show_progress
+    from connectory.errors import InputError
+    from connectory.recipes.sync import run_recipe
+
+    files = find_recipes(recipes, ctx.obj)
+    refuse_wrong(files)
+    settings = parse_settings(assignments, server)
+    codes: list[int] = []
+    for file in files:
+        try:
+            with show_progress() as tell:
+                told = partial(tell, file.stem)
+                report = run_recipe(file, settings=settings, profile=profile, max_wait=max_wait, on_progress=told)
+        except InputError as why:
+            if not codes:
+                raise
+            note(explain(why))
+            codes.append(why.exit_code)
+            continue
+        account(report, project_root(str(file.resolve().parent)) or file.resolve().parent)
+        codes.append(report.exit_code)
+    ctx.exit(worst(codes))
+
+
+def worst(codes: Sequence[int]) -> int:
+    """The exit code of several runs."""
+    return next((code for code in SEVERITY if code in codes), 0)
+
+
+def find_recipes(names: Sequence[str], project: str | None) -> list[Path]:
+    """The files: paths as they are, bare names in the project's recipes/. Raises ArgumentError for those not there."""
+    from connectory.errors import ArgumentError, nearest
+
+    root = project_root(project)
+    known = {path.stem: path for path in sorted((root / "recipes").glob("*.yaml"))} if root else {}
+    found = [Path(name) if Path(name).is_file() else known.get(name) for name in names]
+    missing = [name for name, file in zip(names, found, strict=True) if file is None]
+    if missing:
+        there = f" (there are {', '.join(known)})" if known else ""
+        raise ArgumentError("\n".join(f"no recipe '{name}'{nearest(name, known) or there}" for name in missing))
+    return [file for file in found if file is not None]
+
+
+def refuse_wrong(files: Sequence[Path]) -> None:
+    """Raises SpecError with the faults of all recipes, before the first of them runs."""
+    from connectory.commands.check import check_files
+    from connectory.errors import SpecError
+
+    if faults := check_files(files):
+        raise SpecError(faults)
+
+
+def account(report: Report, root: Path) -> None:
+    """The end of one recipe: the counts, what was invalid, what stopped it (stderr), and the first rows (stdout).
+
+    `root` is what the recipe's paths are relative to.
+    """
+    from connectory.commands.glance import glance
+
+    calls = f"{report.calls} call{'' if report.calls == 1 else 's'}"
+    waited = f", {report.waited:.0f} s of it waiting" if report.waited >= 1 else ""
+    note(f"{report.recipe}: {report.accounts} ({calls}, {report.took:.1f} s{waited})")
+    for row in report.invalid[:TOLD]:
+        note(f"  invalid: {row.field}: {row.reason}")
+    if report.error is not None:
+        note(explain(report.error))
+    glance(report.destination, root)
