@@ -1,0 +1,1 @@
+"""How requests prove themselves: tokens and where credentials go."""
