@@ -25,6 +25,8 @@ MAX_LEVELS: Final = 40  # expressions inside each other
 MAX_NUMBER: Final = 2**64  # of a product's factors
 _RESULT: Final = "_result"  # no expression can say it: names begin with a letter
 
+_ESCAPE: Final = re.compile(r"""\\([\\'"nrt]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|)""")
+
 Filters = Mapping[str, Callable[..., Any]]
 
 
@@ -130,6 +132,10 @@ class Computation:
     @classmethod
     def of(cls, source: str, offset: int, filters: Filters | None) -> Computation:
         """Parse and check; with `filters` None those are not looked at. Raises `ExpressionFault`."""
+        for escape in _ESCAPE.finditer(source):
+            if not escape[1]:  # Jinja2 would warn, or take it as it stands
+                message = "an escape that is not known: write '\\\\' for a backslash"
+                raise ExpressionFault(message, offset + escape.start())
         environment = _Environment(filters or {})
         expression = _parse(source, offset, environment)
         checked = _Check(source, offset, filters).expression(expression, 0)
@@ -266,6 +272,12 @@ class _Check:
             self._name(node.name)
         elif isinstance(node, nodes.Getattr):
             self._name(node.attr)
+        elif (
+            isinstance(node, nodes.Getitem)
+            and isinstance(node.node, nodes.Const)
+            and not isinstance(node.node.value, str)
+        ):
+            raise self._fault("a number has no parts", "[")
         elif isinstance(node, nodes.CondExpr) and node.expr2 is None:
             raise self._fault("an 'if' needs an 'else'", "if")
         for field, value in node.iter_fields():
