@@ -6,9 +6,9 @@ The same converter serves specs, recipes and the options of plug-ins.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -21,16 +21,35 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from connectory.errors import nearest
+from connectory.limits.budgets import parse_rate
 from connectory.outcomes import parse_statuses
 from connectory.plugins.registry import Registry
 from connectory.spec import language, words
 from connectory.spec.places import AnswerPath, parse_path
 from connectory.spec.typeexpr import TypeExpr, parse_field, parse_type
-from connectory.spec.yamltext import as_data, parse_bool, parse_float, parse_int, plain_data
+from connectory.spec.yamltext import Table, Text, as_data, parse_bool, parse_float, parse_int, plain_data
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 Problem = tuple[Path, str, bool]  # path in the tree, what is wrong, whether the key itself is meant
+
+# A scalar or a list that stands where a class is expected fills these attributes of it.
+SHORT_FORMS: Final[Mapping[type, tuple[str, ...]]] = {
+    words.Place: ("body",),
+    words.Slot: ("query",),
+    words.Records: ("path",),
+    words.Match: ("item", "result"),
+    words.Test: ("in_",),
+    words.Lifetime: ("fixed",),
+    language.Discover: ("use",),
+    language.Link: ("operation",),
+}
+# A text that stands where one of these is expected is a field expression: `TYPE[!] [modifiers] [= default]`.
+FIELD_CLASSES: Final[tuple[type, ...]] = (words.Field, words.Setting)
+
+
+class AtKey(ValueError):
+    """The key itself is wrong, not what stands behind it."""
 
 
 def key_of(attribute: str) -> str:
@@ -43,33 +62,46 @@ def keys_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
     return {key_of(field.name): field for field in attrs.fields(cls) if "plugin" not in field.metadata}
 
 
+def plugin_slot(cls: type) -> attrs.Attribute[Any] | None:
+    """The attribute that holds a plug-in's options, of a class whose `use` names one of its kinds."""
+    return next((field for field in attrs.fields(cls) if "plugin" in field.metadata), None)
+
+
 def make_converter(registry: Registry) -> cattrs.Converter:
-    """The converter of one set of plug-ins."""
+    """A new converter for one set of plug-ins."""
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     for kind, parse in _TEXTS.items():
         converter.register_structure_hook(kind, partial(_from_text, parse))
     converter.register_structure_hook(words.Anything, lambda node, _: as_data(node))
     converter.register_structure_hook(words.Texts, lambda node, _: as_data(node))
     converter.register_structure_hook_func(_is_any_of_types(TypeExpr), partial(_from_text, parse_type))
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) is Literal, _one_of_words)
-    converter.register_structure_hook_factory(lambda kind: get_origin(kind) is tuple, partial(_tuple_hook, converter))
-    converter.register_structure_hook_factory(_is_mapping, partial(_mapping_hook, converter))
+    converter.register_structure_hook_func(partial(_has_origin, Literal), _one_of_words)
+    converter.register_structure_hook_factory(partial(_has_origin, tuple), partial(_tuple_hook, converter))
+    converter.register_structure_hook_factory(partial(_has_origin, Mapping), partial(_mapping_hook, converter))
     converter.register_structure_hook_factory(attrs.has, partial(_class_hook, converter, registry))
     return converter
+
+
+@lru_cache(maxsize=8)
+def shared_converter(registry: Registry) -> cattrs.Converter:
+    """The converter that all loads with one registry share: making it costs some 50 ms. Not to be changed."""
+    return make_converter(registry)
 
 
 def problems_of(error: BaseException, path: Path = ()) -> Iterator[Problem]:
     """Everything that a failed structuring says, with the path in the tree."""
     if isinstance(error, BaseValidationError):
         for inner in error.exceptions:
-            yield from problems_of(inner, (*path, *_step_of(inner)))
+            here = (*path, *_step_of(inner))
+            for where, message, at_key in problems_of(inner, here):
+                yield where, message, at_key or (where == here and _is_about_key(inner))
     elif isinstance(error, ForbiddenExtraKeysError):
         for extra in sorted(map(str, error.extra_fields)):
             yield (*path, extra), _unknown_key(extra, error.cl, getattr(error, "others", ())), True
     elif isinstance(error, KeyError) and path and not isinstance(error.args[0], Mapping):
         yield path[:-1], f"'{path[-1]}' is missing", False
     else:
-        yield path, str(error), False
+        yield path, str(error), isinstance(error, AtKey)
 
 
 def _step_of(error: BaseException) -> Path:
@@ -81,7 +113,13 @@ def _step_of(error: BaseException) -> Path:
     return ()
 
 
-def _unknown_key(extra: str, cls: type, others: Sequence[str]) -> str:
+def _is_about_key(error: BaseException) -> bool:
+    """Whether a free key of a mapping could not be read (a path, say), rather than its value."""
+    notes = (note for note in getattr(error, "__notes__", ()) if isinstance(note, IterableValidationNote))
+    return any("mapping key" in note for note in notes)
+
+
+def _unknown_key(extra: str, cls: type, others: Iterable[str]) -> str:
     name = cls.__name__
     if extra in language.LATER.get(name, ()):
         return f"'{extra}' is not built yet"
@@ -119,17 +157,22 @@ def _plain(text: str) -> str:
 def _regex(text: str) -> words.Regex:
     try:
         re.compile(text)
-    except re.error as why:
+    except (re.error, OverflowError, RecursionError) as why:
         raise ValueError(f"'{text}' is no regular expression: {why}") from None
     return words.Regex(str(text))
 
 
-def _statuses(text: str) -> str:
-    parse_statuses(text)
-    return str(text)
+def _checked(parse: Callable[[str], Any]) -> Callable[[str], str]:
+    """Keeps the text as it was written, once it is known that it can be read."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return str(text)
+
+    return check
 
 
-_TEXTS: Mapping[Any, Callable[[str], Any]] = {
+_TEXTS: Final[Mapping[Any, Callable[[str], Any]]] = {
     str: _plain,
     int: parse_int,
     float: parse_float,
@@ -140,14 +183,19 @@ _TEXTS: Mapping[Any, Callable[[str], Any]] = {
     words.Size: words.parse_size,
     words.CodecName: _plain,
     words.BodyFormat: _plain,
-    language.StatusText: _statuses,
+    language.Rate: _checked(parse_rate),
+    language.StatusText: _checked(parse_statuses),
     AnswerPath: parse_path,
 }
 
 
+def _has_origin(origin: Any, kind: Any) -> bool:
+    return get_origin(kind) is origin
+
+
 def _is_any_of_types(union: Any) -> Callable[[Any], bool]:
     members = set(get_args(union))
-    return lambda kind: kind is union or (bool(get_args(kind)) and set(get_args(kind)) == members)
+    return lambda kind: set(get_args(kind)) - {type(None)} == members
 
 
 def _one_of_words(node: Any, kind: Any) -> Any:
@@ -170,10 +218,6 @@ def _tuple_hook(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], 
     return structure
 
 
-def _is_mapping(kind: Any) -> bool:
-    return get_origin(kind) is not None and issubclass(get_origin(kind), Mapping) if isinstance(get_origin(kind), type) else False
-
-
 def _mapping_hook(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any], Any]:
     keys, values = get_args(kind)
 
@@ -186,113 +230,110 @@ def _mapping_hook(converter: cattrs.Converter, kind: Any) -> Callable[[Any, Any]
 
 
 def _class_hook(converter: cattrs.Converter, registry: Registry, cls: Any) -> Callable[[Any, Any], Any]:
-    renames: dict[str, Any] = {f.name: override(rename=key_of(f.name)) for f in attrs.fields(cls) if f.name.endswith("_")}
-    plugin = next((f for f in attrs.fields(cls) if "plugin" in f.metadata), None)
+    plugin = plugin_slot(cls)
+    renames: dict[str, Any] = {f.name: override(rename=key) for key, f in keys_of(cls).items() if f.name != key}
     if plugin is not None:
         renames[plugin.name] = override(omit=True)
     build = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=plugin is None, **renames)
-    short = SHORT_FORMS.get(cls)
+    short = _short_form(converter, cls)
 
     def structure(node: Any, kind: Any) -> Any:
-        if short is not None and not isinstance(node, dict):
-            return short(converter, node)
         if not isinstance(node, dict):
+            if short is not None:
+                return short(node)
             raise ValueError(f"expected a mapping, found {_kind_of_node(node)}")
         if plugin is None:
             return build(node, kind)
-        table = getattr(registry, plugin.metadata["plugin"])
-        return _with_options(converter, cls, build, table, node)
+        return _with_options(converter, cls, build, getattr(registry, plugin.metadata["plugin"]), node)
 
     return structure
 
 
-def _with_options(converter: cattrs.Converter, cls: Any, build: Any, table: Mapping[str, Any], node: dict[str, Any]) -> Any:
+def _short_form(converter: cattrs.Converter, cls: Any) -> Callable[[Any], Any] | None:
+    """How a scalar or a list becomes a value of the class; None where only a mapping may stand."""
+    if cls in FIELD_CLASSES:
+        return partial(_from_field_expression, cls)
+    names = SHORT_FORMS.get(cls)
+    if names is None:
+        return None
+    if plugin_slot(cls) is not None:
+        return lambda node: converter.structure(Table({Text(key_of(name)): node for name in names}), cls)
+    kinds = {name: getattr(attrs.fields(attrs.resolve_types(cls)), name).type for name in names}
+    return lambda node: cls(**{name: converter.structure(node, kind) for name, kind in kinds.items()})
+
+
+def _from_field_expression(cls: type, node: Any) -> Any:
+    said = _from_text(parse_field, node, None)
+    modifiers: dict[str, Any] = dict.fromkeys(said.modifiers, True)
+    wrong = sorted(said.modifiers - keys_of(cls).keys())
+    if wrong:
+        raise ValueError(f"a {cls.__name__.lower()} takes no '{wrong[0]}'")
+    default = None if said.default is None else plain_data(said.default)
+    return cls(type=said.type, required=said.required, default=default, **modifiers)
+
+
+def _with_options(
+    converter: cattrs.Converter, cls: Any, build: Any, table: Mapping[str, Any], node: dict[str, Any]
+) -> Any:
     """A class whose `use` names a plug-in's kind: the keys beside it are that kind's own."""
     known = keys_of(cls)
     own = {key: value for key, value in node.items() if key in known}
     rest = {key: value for key, value in node.items() if key not in known}
     wrong: list[Exception] = []
-    built = options = None
+    built: Any = None
+    options: Any = None
     try:
         built = build(own, cls)
     except BaseValidationError as group:
         wrong.extend(group.exceptions)
-    use = node.get("use", getattr(built, "use", None))
-    if isinstance(use, str) and use not in table:
-        wrong.append(_noted(ValueError(f"no {cls.__name__.lower()} '{use}'{nearest(use, table)}"), cls, "use"))
-    elif isinstance(use, str):
+    use = node.get("use", known["use"].default)
+    if isinstance(use, str) and use in table:
         try:
             options = converter.structure(rest, table[use].options)
         except BaseValidationError as group:
-            wrong.extend(_explain_option(error, cls, use, table) for error in group.exceptions)
-    elif rest:
-        extra = ForbiddenExtraKeysError("", cls, set(rest))
-        wrong.append(extra)
+            wrong.extend(clear for error in group.exceptions for clear in _explain_options(error, cls, use, table))
+    elif isinstance(use, str):
+        wrong.append(_noted(ValueError(f"no {cls.__name__.lower()} '{use}'{nearest(use, table)}"), cls, "use"))
+    else:
+        wrong.extend(_unclaimed(rest, cls, table))
     if wrong:
         raise cattrs.ClassValidationError(f"While structuring {cls.__name__}", wrong, cls)
     return attrs.evolve(built, options=options)
 
 
-def _explain_option(error: Exception, cls: type, use: str, table: Mapping[str, Any]) -> Exception:
+def _owners(key: str, table: Mapping[str, Any]) -> list[str]:
+    return [word for word, kind in table.items() if key in keys_of(kind.options)]
+
+
+def _explain_options(error: Exception, cls: type, use: str, table: Mapping[str, Any]) -> Iterator[Exception]:
+    """The same error, or for keys that the kind has not, one each that says whose they are."""
     if not isinstance(error, ForbiddenExtraKeysError):
-        return error
-    (extra, *_) = sorted(error.extra_fields)
-    owners = [word for word, kind in table.items() if word != use and extra in keys_of(kind.options)]
-    if len(error.extra_fields) == 1 and owners:
-        return _noted(ValueError(f"'{extra}' is an option of '{owners[0]}', not of '{use}'"), cls, extra)
-    clearer = ForbiddenExtraKeysError("", cls, error.extra_fields)
-    clearer.others = tuple(keys_of(table[use].options))  # type: ignore[attr-defined]
-    return clearer
+        yield error
+        return
+    for extra in sorted(error.extra_fields):
+        if owners := _owners(extra, table):
+            yield _noted(AtKey(f"'{extra}' is an option of '{owners[0]}', not of '{use}'"), cls, extra)
+        else:
+            yield _extra_key(extra, cls, keys_of(table[use].options))
+
+
+def _unclaimed(rest: Iterable[str], cls: type, table: Mapping[str, Any]) -> Iterator[Exception]:
+    """Keys beside a `use` that is not there: options of some kind, or of none."""
+    optional = keys_of(cls)["use"].default is not attrs.NOTHING
+    for extra in rest:
+        owners = _owners(extra, table)
+        if owners and optional:
+            yield _noted(AtKey(f"'{extra}' is an option of '{owners[0]}': say use: {owners[0]}"), cls, extra)
+        elif not owners:
+            yield _extra_key(extra, cls, [key for kind in table.values() for key in keys_of(kind.options)])
+
+
+def _extra_key(extra: str, cls: type, others: Iterable[str]) -> ForbiddenExtraKeysError:
+    error = ForbiddenExtraKeysError("", cls, {extra})
+    error.others = tuple(others)  # type: ignore[attr-defined]
+    return error
 
 
 def _noted(error: Exception, cls: type, name: str) -> Exception:
     error.add_note(AttributeValidationNote(f"While structuring {name}", name, cls))
     return error
-
-
-def _short_field(converter: cattrs.Converter, node: Any) -> Any:
-    said = _from_text(parse_field, node, None)
-    default = None if said.default is None else plain_data(said.default)
-    return words.Field(type=said.type, required=said.required, default=default, **dict.fromkeys(said.modifiers, True))
-
-
-def _short_setting(converter: cattrs.Converter, node: Any) -> Any:
-    said = _from_text(parse_field, node, None)
-    if said.modifiers:
-        raise ValueError(f"a setting takes no '{sorted(said.modifiers)[0]}'")
-    return words.Setting(type=said.type, required=said.required, default=None if said.default is None else plain_data(said.default))
-
-
-def _short_place(converter: cattrs.Converter, node: Any) -> Any:
-    return words.Place(body=converter.structure(node, tuple[AnswerPath, ...]))
-
-
-def _short_records(converter: cattrs.Converter, node: Any) -> Any:
-    return words.Records(path=converter.structure(node, tuple[AnswerPath, ...]))
-
-
-def _short_match(converter: cattrs.Converter, node: Any) -> Any:
-    path = _from_text(parse_path, node, None)
-    return words.Match(item=path, result=path)
-
-
-def _short_test(converter: cattrs.Converter, node: Any) -> Any:
-    return words.Test(in_=converter.structure(node, tuple[words.Anything, ...]))
-
-
-def _short_link(converter: cattrs.Converter, node: Any) -> Any:
-    return language.Link(operation=_from_text(_plain, node, None))
-
-
-SHORT_FORMS: Mapping[type, Callable[[cattrs.Converter, Any], Any]] = {
-    words.Field: _short_field,
-    words.Setting: _short_setting,
-    words.Place: _short_place,
-    words.Records: _short_records,
-    words.Match: _short_match,
-    words.Test: _short_test,
-    words.Slot: lambda converter, node: words.Slot(query=_from_text(_plain, node, None)),
-    words.Lifetime: lambda converter, node: words.Lifetime(fixed=_from_text(words.parse_duration, node, None)),
-    language.Discover: lambda converter, node: converter.structure({"use": node}, language.Discover),
-    language.Link: _short_link,
-}

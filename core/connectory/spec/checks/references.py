@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from connectory.errors import nearest
 from connectory.plugins.registry import Registry
-from connectory.spec.checks.walking import walk, words_at
+from connectory.spec.checks.walking import shape_of, words_at
 from connectory.spec.language import Spec
-from connectory.spec.structure import Path, Problem, key_of
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, named_types
-from connectory.spec.words import Field, Setting
+from connectory.spec.structure import Path, Problem, key_of, plugin_slot
+from connectory.spec.typeexpr import ListOf, MapOf, Scalar, TypeExpr, named_types
+from connectory.spec.words import Field
 from connectory.values.codecs import find_codec
 
-_TYPE_CLASSES = (Scalar, OneOf, ListOf, MapOf, Named)
 
-
-def check(spec: Spec, registry: Registry) -> Iterator[Problem]:
+def check(spec: Spec, registry: Registry, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:
     """Every reference that leads nowhere, with the nearest right word."""
-    for path, value in walk(spec):
-        for field in attrs.fields(type(value)):
-            held = getattr(value, field.name)
-            here = (*path, key_of(field.name))
-            if field.metadata.get("ref"):
-                yield from _named(spec, field.metadata["ref"], held, here)
-            if isinstance(held, _TYPE_CLASSES):
-                yield from _types(spec, registry, held, here if not isinstance(value, Field | Setting) else path)
+    for path, value in nodes:
+        shape = shape_of(type(value))
+        for name, section in shape.references:
+            if held := getattr(value, name):
+                yield from _named(spec, section, held, (*path, key_of(name)))
+        for name in shape.types:
+            if held := getattr(value, name):
+                yield from _types(spec, registry, held, (*path, key_of(name)))
     yield from _notes(spec)
-    for name, mapping in (("type", spec.types),):
-        for key, fields in mapping.items():
-            yield from _fields(name, key, fields)
+    for name, fields in spec.types.items():
+        yield from _fields(name, fields)
 
 
 def _named(spec: Spec, section: str, held: Any, path: Path) -> Iterator[Problem]:
@@ -42,26 +39,21 @@ def _named(spec: Spec, section: str, held: Any, path: Path) -> Iterator[Problem]
             yield place, f"no {section.removesuffix('s')} '{word}'{nearest(word, known)}", False
 
 
-def _types(spec: Spec, registry: Registry, expression: Any, path: Path) -> Iterator[Problem]:
+def _types(spec: Spec, registry: Registry, expression: TypeExpr, path: Path) -> Iterator[Problem]:
     for named in named_types(expression):
         if named.name not in spec.types:
             yield path, f"no type '{named.name}'{nearest(named.name, spec.types)}", False
     inner = expression
     while isinstance(inner, ListOf | MapOf):
         inner = inner.item if isinstance(inner, ListOf) else inner.value
-    if isinstance(inner, Scalar) and inner.name == "datetime" and inner.codec:
-        yield from check_codec(registry, inner.codec, path)
+    if isinstance(inner, Scalar) and inner.codec is not None:
+        try:
+            find_codec(inner.codec, registry.codecs)
+        except ValueError as why:
+            yield path, str(why), False
 
 
-def check_codec(registry: Registry, codec: str, path: Path) -> Iterator[Problem]:
-    """The problem with a codec's name or pattern, if any."""
-    try:
-        find_codec(codec, registry.codecs)
-    except ValueError as why:
-        yield path, str(why), False
-
-
-def _fields(_: str, name: str, fields: Mapping[str, Field]) -> Iterator[Problem]:
+def _fields(name: str, fields: Mapping[str, Field]) -> Iterator[Problem]:
     if not name[:1].isupper():
         yield ("types", name), f"a type's name begins with a capital: '{name[:1].upper()}{name[1:]}'", True
     for wire, field in fields.items():
@@ -79,7 +71,8 @@ def _notes(spec: Spec) -> Iterator[Problem]:
         for place in getattr(spec, section):
             found, missing, known = _resolve(spec, place)
             if not found:
-                yield (section, place), f"'{place}' is no place of this spec: nothing at '{missing}'{nearest(missing, known)}", True
+                message = f"'{place}' is no place of this spec: nothing at '{missing}'{nearest(missing, known)}"
+                yield (section, place), message, True
 
 
 def _resolve(spec: Spec, place: str) -> tuple[bool, str, list[str]]:
@@ -95,23 +88,26 @@ def _resolve(spec: Spec, place: str) -> tuple[bool, str, list[str]]:
 
 def _step(value: Any, rest: str) -> tuple[str | None, Any, list[str]]:
     """The first step of `rest` that leads somewhere: names may hold slashes themselves, so the longest wins."""
-    if attrs.has(type(value)):
-        children = {key_of(f.name): getattr(value, f.name) for f in attrs.fields(type(value)) if "plugin" not in f.metadata}
-        plugin = next((f.name for f in attrs.fields(type(value)) if "plugin" in f.metadata), None)
-        options = getattr(value, plugin) if plugin else None
-        if options is not None:
-            children |= {key_of(f.name): getattr(options, f.name) for f in attrs.fields(type(options))}
-        children = {key: held for key, held in children.items() if held not in (None, (), {})}
-    elif isinstance(value, Mapping):
-        children = {str(key): held for key, held in value.items()}
-    elif isinstance(value, tuple | list):
-        if len(value) == 1 and not rest.partition("/")[0].isdecimal():
-            return _step(value[0], rest)  # one item may stand where a list does
-        children = {str(number): held for number, held in enumerate(value)}
-    else:
-        children = {}
+    if isinstance(value, tuple | list) and len(value) == 1 and not rest.partition("/")[0].isdecimal():
+        return _step(value[0], rest)  # one item may stand where a list does
+    children = _children(value)
     fitting = [key for key in children if rest == key or rest.startswith(f"{key}/")]
     best = max(fitting, key=len, default=None)
     return best, children.get(best) if best is not None else None, list(children)
 
 
+def _children(value: Any) -> dict[str, Any]:
+    """What stands in a value, by the step that leads there; what was left at its default does not."""
+    if isinstance(value, Mapping):
+        return {str(key): held for key, held in value.items()}
+    if isinstance(value, tuple | list):
+        return {str(number): held for number, held in enumerate(value)}
+    if not attrs.has(type(value)):
+        return {}
+    slot = plugin_slot(type(value))
+    found = _children(getattr(value, slot.name)) if slot else {}
+    for field in attrs.fields(type(value)):
+        held = getattr(value, field.name)
+        if "plugin" not in field.metadata and held not in (None, (), {}):
+            found[key_of(field.name)] = held
+    return found

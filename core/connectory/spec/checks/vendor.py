@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final
 
 from connectory.errors import nearest
-from connectory.limits.budgets import parse_rate
-from connectory.plugins.registry import Registry
-from connectory.spec.checks.references import check_codec
-from connectory.spec.checks.walking import walk
-from connectory.spec.language import Auth, Batch, Limit, Rule, Spec, Token
-from connectory.spec.structure import Path, Problem
+from connectory.spec.language import Auth, Batch, Family, Limit, Rule, Spec, Token
+from connectory.spec.structure import Path, Problem, key_of
 from connectory.spec.words import Lifetime, Place, Slot
 
-RESERVED = frozenset({"server", "concurrent", "allow_http", "token", "kept", "since", "until", "given", "value", "profile", "project", "max_wait"})
+_OWN_WORDS = "server concurrent allow_http token kept since until given value profile project max_wait"
+RESERVED: Final = frozenset(_OWN_WORDS.split())
+# Of these attributes exactly one must be there.
+_EXACTLY_ONE: Final[dict[type, tuple[str, ...]]] = {
+    Place: ("body", "header", "link"),
+    Slot: ("query", "headers", "fields", "variables"),
+    Lifetime: ("fixed", "seconds", "until", "jwt"),
+    Rule: ("is_", "use"),
+    Token: ("get", "post"),
+}
 
 
-def check(spec: Spec, registry: Registry) -> Iterator[Problem]:
+def check(spec: Spec, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:
     """Every problem outside operations."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", spec.name):
         yield ("name",), "a connector's name is lower-case letters, digits, '_' and '-'", False
@@ -35,8 +42,10 @@ def check(spec: Spec, registry: Registry) -> Iterator[Problem]:
         yield from _auth(("auth", number) if len(spec.auth) > 1 else ("auth",), auth)
     for name, limit in spec.limits.items():
         yield from _limit(("limits", name), limit)
-    for path, value in walk(spec):
-        yield from _small(registry, path, value)
+    for name, family in spec.families.items():
+        yield from _family(("families", name), family)
+    for path, value in nodes:
+        yield from _small(path, value)
 
 
 def _auth(path: Path, auth: Auth) -> Iterator[Problem]:
@@ -50,46 +59,43 @@ def _auth(path: Path, auth: Auth) -> Iterator[Problem]:
 
 
 def _token(path: Path, token: Token) -> Iterator[Problem]:
-    if (token.get is None) == (token.post is None):
-        yield path, "exactly one of get and post is needed", False
     if token.get is not None and token.fields and token.body != "query":
         yield (*path, "fields"), "a GET has no body: use query, or post", True
 
 
+@lru_cache(maxsize=1)
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
 def _limit(path: Path, limit: Limit) -> Iterator[Problem]:
-    for number, rate in enumerate(limit.rate):
-        try:
-            parse_rate(rate)
-        except ValueError as why:
-            yield (*path, "rate", number) if len(limit.rate) > 1 else (*path, "rate"), str(why), False
-    if limit.zone is not None and limit.zone not in zoneinfo.available_timezones():
-        yield (*path, "zone"), f"no time zone '{limit.zone}'{nearest(limit.zone, zoneinfo.available_timezones())}", False
+    if limit.zone is not None and limit.zone not in _zones():
+        yield (*path, "zone"), f"no time zone '{limit.zone}'{nearest(limit.zone, _zones())}", False
     for key in ("concurrent", "advised", "burst"):
         number = getattr(limit, key)
         if number is not None and number < 1:
             yield (*path, key), f"at least 1, found {number}", False
     if limit.advised is not None and limit.concurrent is not None and limit.advised > limit.concurrent:
-        yield (*path, "advised"), f"what is advised ({limit.advised}) is above what is allowed ({limit.concurrent})", False
+        message = f"what is advised ({limit.advised}) is above what is allowed ({limit.concurrent})"
+        yield (*path, "advised"), message, False
     if limit.burst is not None and not limit.rate:
         yield (*path, "burst"), "a burst needs a rate that refills it", True
 
 
-def _small(registry: Registry, path: Path, value: object) -> Iterator[Problem]:
-    if isinstance(value, Place):
-        if sum(map(bool, (value.body, value.header, value.link))) != 1:
-            yield path, "exactly one of body, header and link is needed", False
-        if value.codec is not None:
-            yield from check_codec(registry, value.codec, (*path, "codec"))
-    elif isinstance(value, Slot):
-        if sum(map(bool, (value.query, value.headers, value.fields, value.variables))) != 1:
-            yield path, "exactly one of query, headers, fields and variables is needed", False
-    elif isinstance(value, Lifetime):
-        if sum(map(bool, (value.fixed, value.seconds, value.until, value.jwt))) != 1:
-            yield path, "exactly one of fixed, seconds, until and jwt is needed", False
-    elif isinstance(value, Rule):
-        if (value.is_ is None) == (value.use is None):
-            yield path, "exactly one of is and use is needed", False
-        if not (value.status or value.body or value.headers or value.text or value.use):
+def _family(path: Path, family: Family) -> Iterator[Problem]:
+    if not family.known and family.discover is None:
+        yield path, "no object is known and none is discovered: add known or discover", True
+    if not family.operations:
+        yield path, "a family without operations makes nothing: add operations", True
+
+
+def _small(path: Path, value: object) -> Iterator[Problem]:
+    names = _EXACTLY_ONE.get(type(value))
+    if names is not None and sum(getattr(value, name) not in (None, (), False) for name in names) != 1:
+        keys = [key_of(name) for name in names]
+        yield path, f"exactly one of {', '.join(keys[:-1])} and {keys[-1]} is needed", False
+    if isinstance(value, Rule):
+        if not (value.status or value.body or value.headers or value.text is not None or value.use):
             yield path, "a rule without a condition holds for every answer: add status, body, headers or text", False
     elif isinstance(value, Batch) and value.largest < 1:
         yield (*path, "largest"), f"at least 1, found {value.largest}", False
