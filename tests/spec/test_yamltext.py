@@ -411,6 +411,13 @@ def test_repetition_ends_soon(read: Read, unit: str) -> None:
     assert time.process_time() - started < 5
 
 
+def test_many_wrong_aliases_are_told_soon(read: Read) -> None:
+    started = time.process_time()
+    source = f"a: [{', '.join(f'&anchor{n} 1' for n in range(5000))}]\nb: [{'*anchr, ' * 200}]"
+    assert len(faults_of(read, source)) == yamltext.MAX_FAULTS
+    assert time.process_time() - started < 5
+
+
 # Any text
 
 # Pieces that YAML's grammar cares for, so that random texts reach its corners.

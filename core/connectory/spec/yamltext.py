@@ -291,7 +291,7 @@ class _Tree:
         self._aliased += size
         if self._aliased > MAX_ALIASED_NODES:
             self._stop(event, f"the aliases ('*') stand for more than {MAX_ALIASED_NODES:,} values")
-        if len(self._open) + height >= MAX_DEPTH and not isinstance(node, Text):
+        if len(self._open) + height > MAX_DEPTH:
             self._stop(event, f"more than {MAX_DEPTH} levels inside each other")
         if isinstance(node, Text):  # where it is used says more than where it was written
             plain, block, node = node.plain, node.block, Text(node)
@@ -303,7 +303,7 @@ class _Tree:
         if any(o.anchor == name for o in self._open):
             self._refuse(event, f"the alias '*{_short(name)}' stands inside what it stands for")
         elif not self._first:  # else its anchor may stand in what could not be read
-            hint = nearest(name, self._anchors)
+            hint = nearest(name, self._anchors) if len(self._anchors) < 100 and len(name) < 100 else ""
             self._refuse(event, f"the alias '*{_short(name)}' has no anchor '&{_short(name)}' above it{hint}")
 
     def _put(self, event: Any, node: Node, size: int, height: int) -> None:
