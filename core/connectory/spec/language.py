@@ -43,7 +43,7 @@ Does = Literal["read", "write", "destroy"]
 OutcomeWord = Literal[
     "ok", "accepted", "throttled", "expired", "retry", "rejected", "missing", "exists", "denied", "failed"
 ]
-AnswerFormat = Literal["json", "text", "bytes"]
+AnswerFormat = NewType("AnswerFormat", str)  # json, text, bytes, or a plug-in's format
 StatusText = NewType("StatusText", str)  # 404, 5xx, 400-499
 Rate = NewType("Rate", str)  # 5000/day, 100/10s, 2/second
 

@@ -26,8 +26,9 @@ from connectory.outcomes import parse_statuses
 from connectory.plugins.registry import Registry
 from connectory.spec import language, words
 from connectory.spec.places import AnswerPath, parse_path
-from connectory.spec.typeexpr import TypeExpr, parse_field, parse_type
-from connectory.spec.yamltext import Table, Text, as_data, parse_bool, parse_float, parse_int, plain_data
+from connectory.spec.typeexpr import ListOf, OneOf, Scalar, TypeExpr, parse_field, parse_type
+from connectory.spec.yamltext import Node, Table, Text, as_data, parse_bool, parse_float, parse_int
+from connectory.values.codecs import find_codec
 
 T = TypeVar("T")
 Path = tuple[str | int, ...]
@@ -72,6 +73,8 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
     for kind, parse in _TEXTS.items():
         converter.register_structure_hook(kind, partial(_from_text, parse))
+    for kind, check in _named_by_plugins(registry).items():
+        converter.register_structure_hook(kind, partial(_from_text, _checked(check)))
     converter.register_structure_hook(words.Anything, lambda node, _: as_data(node))
     converter.register_structure_hook(words.Texts, lambda node, _: as_data(node))
     converter.register_structure_hook_func(_is_any_of_types(TypeExpr), partial(_from_text, parse_type))
@@ -181,12 +184,27 @@ _TEXTS: Final[Mapping[Any, Callable[[str], Any]]] = {
     words.Regex: _regex,
     words.Duration: words.parse_duration,
     words.Size: words.parse_size,
-    words.CodecName: _plain,
-    words.BodyFormat: _plain,
     language.Rate: _checked(parse_rate),
     language.StatusText: _checked(parse_statuses),
     AnswerPath: parse_path,
 }
+
+
+def _named_by_plugins(registry: Registry) -> Mapping[Any, Callable[[str], Any]]:
+    """The kinds of text that plug-ins supply, each with the check that it is supplied. The check raises ValueError."""
+
+    def format_in(known: Iterable[str]) -> Callable[[str], None]:
+        def check(text: str) -> None:
+            if text not in known and "{{" not in text:
+                raise ValueError(f"no format '{text}'{nearest(text, known)}")
+
+        return check
+
+    return {
+        words.CodecName: partial(find_codec, known=registry.codecs),
+        words.BodyFormat: format_in((*words.BODY_FORMATS, *registry.formats)),
+        language.AnswerFormat: format_in(registry.formats),
+    }
 
 
 def _has_origin(origin: Any, kind: Any) -> bool:
@@ -242,6 +260,8 @@ def _class_hook(converter: cattrs.Converter, registry: Registry, cls: Any) -> Ca
             if short is not None:
                 return short(node)
             raise ValueError(f"expected a mapping, found {_kind_of_node(node)}")
+        if cls in FIELD_CLASSES:
+            return _with_typed_values(build(node, kind), node)
         if plugin is None:
             return build(node, kind)
         return _with_options(converter, cls, build, getattr(registry, plugin.metadata["plugin"]), node)
@@ -268,8 +288,25 @@ def _from_field_expression(cls: type, node: Any) -> Any:
     wrong = sorted(said.modifiers - keys_of(cls).keys())
     if wrong:
         raise ValueError(f"a {cls.__name__.lower()} takes no '{wrong[0]}'")
-    default = None if said.default is None else plain_data(said.default)
+    default = None if said.default is None else _as_type_says(said.type, Text(said.default))
     return cls(type=said.type, required=said.required, default=default, **modifiers)
+
+
+def _with_typed_values(field: Any, node: Mapping[str, Any]) -> Any:
+    """A field or setting with its default and example as its type reads them: `default: 0478` of a str stays so."""
+    said = {key: _as_type_says(field.type, node[key]) for key in ("default", "example") if key in node}
+    return attrs.evolve(field, **said) if said else field
+
+
+_TEXTUAL: Final = frozenset(["str", "secret", "uuid", "url", "date", "time", "datetime", "file"])
+
+
+def _as_type_says(kind: TypeExpr, node: Node) -> Any:
+    if isinstance(kind, ListOf) and isinstance(node, list):
+        return [_as_type_says(kind.item, item) for item in node]
+    value = as_data(node)
+    textual = (isinstance(kind, Scalar) and kind.name in _TEXTUAL) or (isinstance(kind, OneOf) and kind.base == "str")
+    return str(node) if textual and isinstance(node, str) and value is not None else value
 
 
 def _with_options(

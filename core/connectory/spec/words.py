@@ -27,7 +27,8 @@ Texts = NewType("Texts", object)  # Anything, whose texts may hold {{ }} at any 
 ListStyle = Literal["repeat", "comma", "pipe", "space", "brackets", "indexed", "json"]
 ObjectStyle = Literal["brackets", "dots", "json"]
 BoolStyle = Literal["true_false", "one_zero"]
-BodyFormat = NewType("BodyFormat", str)  # json, form, query, multipart, text, bytes, or {{ a setting }}
+BodyFormat = NewType("BodyFormat", str)  # one of BODY_FORMATS, a plug-in's format, or {{ a setting }}
+BODY_FORMATS = ("json", "form", "query", "multipart")  # how fields are written; formats write a whole body
 
 
 def word(
