@@ -61,7 +61,7 @@ class Purpose:
     anonymous: bool = False
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Line:
     """The line to one vendor's server: everything that is shared by the calls of one connector."""
 

@@ -35,7 +35,7 @@ class VanishedWarning(UserWarning):
     """A record of a list was gone when its detail was asked for; it is left out."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Engine:
     """One vendor's operations, callable. Thread-safe: what changes is in the ledger, the token store and the pools."""
 

@@ -25,7 +25,7 @@ from connectory.spec.words import Lifetime
 Render = Callable[[str, Mapping[str, Any]], str | None]  # a template and names -> text; None when a name is not given
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Credentials:
     """One alternative of `auth`, ready to sign with. Without any, requests go as they are."""
 
