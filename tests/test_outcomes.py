@@ -14,10 +14,14 @@ from connectory.messages import Headers, Response
 from connectory.outcomes import OUTCOMES, compile_rules, conditions_hold, explain, judge, parse_statuses, retry_after
 from connectory.plugins.kinds import Verdict
 from connectory.retry import DEFAULT, Again, Stop, after_failure, after_throttle
-from connectory.spec.language import Errors, Rule
+from connectory.spec.language import Errors, Rule, StatusText
 from connectory.spec.places import parse_path
-from connectory.spec.words import Place, Test
+from connectory.spec.words import Anything, Place, Regex, Test
 from connectory.values.codecs import BUILT_IN
+
+
+def equals(value: object) -> Test:
+    return Test(in_=(Anything(value),))
 
 
 def answer(status: int, body: Any = None, **headers: str) -> Answer:
@@ -69,11 +73,11 @@ def test_graphql_errors_inside_200_are_no_success() -> None:
 def test_the_first_rule_whose_conditions_all_hold_wins_and_may_be_for_writes_only() -> None:
     limited = Rule(
         is_="throttled",
-        status=("200",),
-        body={parse_path("errors.*.code"): Test(in_=("LIMIT",))},
+        status=(StatusText("200"),),
+        body={parse_path("errors.*.code"): equals("LIMIT")},
         wait=Place(body=(parse_path("errors.*.ms"),), factor=0.001),
-    )  # type: ignore[arg-type]
-    writes = Rule(is_="rejected", status=("5xx",), does=("write",))  # type: ignore[arg-type]
+    )
+    writes = Rule(is_="rejected", status=(StatusText("5xx"),), does=("write",))
     hit = answer(200, {"errors": [{"code": "OTHER"}, {"code": "LIMIT", "ms": 1500}]})
     assert meaning(hit, limited, writes) == Verdict("throttled", wait=1.5)
     assert meaning(answer(500), limited, writes).word == "retry"
@@ -101,16 +105,16 @@ def test_every_form_of_retry_after(header: str, seconds: float | None) -> None:
 def test_conditions_on_many_values_hold_if_any_does() -> None:
     body = {"errors": [{"code": "A"}, {"code": "B"}], "ok": True, "n": 5, "empty": []}
     for path, test, holds in [
-        ("errors.*.code", Test(in_=("B",)), True),
-        ("errors.*.code", Test(not_in=("B",)), False),
-        ("ok", Test(in_=(True,)), True),
-        ("ok", Test(in_=(1,)), False),
+        ("errors.*.code", equals("B"), True),
+        ("errors.*.code", Test(not_in=(Anything("B"),)), False),
+        ("ok", equals(True), True),
+        ("ok", equals(1), False),
         ("n", Test(above=4), True),
         ("n", Test(above=5), False),
         ("empty", Test(exists=True), False),
         ("missing", Test(exists=False), True),
-        ("missing", Test(matches="."), False),
-        ("errors.*.code", Test(matches="^[AB]$"), True),
+        ("missing", Test(matches=Regex(".")), False),
+        ("errors.*.code", Test(matches=Regex("^[AB]$")), True),
     ]:
         assert conditions_hold({parse_path(path): test}, body) is holds, (path, test)
 
@@ -159,7 +163,7 @@ def test_link_headers() -> None:
 
 
 def test_a_number_in_prose() -> None:
-    place = Place(body=(parse_path("message"),), match="^([0-9]+)")  # type: ignore[arg-type]
+    place = Place(body=(parse_path("message"),), match=Regex("^([0-9]+)"))
     assert find(place, answer(201, {"message": "50 actions have been successfully ingested"})) == "50"
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from connectory.delivery.accounts import Delivery, ItemResult
 from connectory.errors import ArgumentError, ConnectoryError, nearest
@@ -12,7 +13,9 @@ from connectory.invoke import Engine
 from connectory.messages import Response
 from connectory.operation import Plan
 from connectory.records import Records, check_arguments
-from connectory.spec.naming import snake
+
+if TYPE_CHECKING:
+    from connectory.discovery import Summary
 
 
 class Call:
@@ -125,7 +128,7 @@ class Call:
 
 def items_name(plan: Plan) -> str:
     """The caller's name of a batch's items."""
-    return snake(plan.items) if plan.items else "items"
+    return next((p.name for p in plan.parameters.values() if p.wire == plan.items), "items")
 
 
 def _counted(items: Any, delivery: Delivery) -> Iterator[Any]:
@@ -176,8 +179,9 @@ class Namespace:
 class Connector(Namespace):
     """A vendor, connected. Use it as a context manager, or `close()` it. Safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, discoveries: Path | None = None) -> None:
         super().__init__(engine, "")
+        self._discoveries = discoveries
 
     @property
     def engine(self) -> Engine:
@@ -191,6 +195,15 @@ class Connector(Namespace):
                 f"{self._engine.spec.name}: no operation '{name}'{nearest(name, self._engine.spec.operations)}"
             )
         return Call(self._engine, name)
+
+    def discover(self) -> Summary:
+        """Ask the workspace for its own objects and keep them in the project; the next `connect` has them as
+        operations. Raises CallError, LimitReached or PluginError, and what was kept before stays in use."""
+        from connectory.discovery import discover
+
+        if self._discoveries is None:
+            raise ArgumentError(f"{self._engine.spec.name}: this connector was made without a place for discoveries")
+        return discover(self._engine, self._discoveries)
 
     def close(self) -> None:
         """Let go of connections."""

@@ -234,7 +234,8 @@ def _with_items(plan: Plan, arguments: Arguments, wire: list[Any]) -> Arguments:
     if name is None:
         return attrs.evolve(arguments, body=wire)
     spot = next(p.spot for p in plan.parameters.values() if p.wire == name)
-    return attrs.evolve(arguments, **{spot: {**getattr(arguments, spot), name: wire}})
+    changes: dict[str, Any] = {spot: {**getattr(arguments, spot), name: wire}}
+    return attrs.evolve(arguments, **changes)
 
 
 def _at_next_url(plan: Plan, request: Request, url: str) -> Request:

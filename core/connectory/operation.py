@@ -12,6 +12,7 @@ from connectory.errors import ArgumentError, nearest
 from connectory.outcomes import Judge, compile_rules
 from connectory.plugins.kinds import PagerKind
 from connectory.plugins.registry import Registry
+from connectory.spec.expressions import Expression, compile_expression
 from connectory.spec.language import Does, Errors, Operation, Pager, Spec, effect
 from connectory.spec.naming import snake
 from connectory.spec.places import AnswerPath, parse_path
@@ -27,13 +28,14 @@ SPOTS: tuple[Spot, ...] = ("path", "query", "headers", "fields", "variables")
 
 @attrs.frozen
 class Parameter:
-    """One thing a caller may give: `name` is the caller's, `wire` the vendor's."""
+    """One thing a caller may give: `name` is the caller's, `wire` the vendor's; `around` the text it stands in."""
 
     name: str
     wire: str
     spot: Spot
     field: Field
     write: Write
+    around: Expression | None = None
 
     @property
     def required(self) -> bool:
@@ -170,8 +172,9 @@ def _parameters(operation: Operation, writers: Writers) -> list[Parameter]:
         found.append(Parameter(field.as_ or snake(wire), wire, "path", field, writers.of_field(field)))
     for spot in SPOTS[1:]:
         for wire, field in getattr(operation, spot).items():
-            found.append(Parameter(field.as_ or snake(wire), wire, spot, field, writers.of_field(field)))
-    if operation.body is not None and operation.batch is None:
+            around = compile_expression(str(field.around)) if field.around else None
+            found.append(Parameter(field.as_ or snake(wire), wire, spot, field, writers.of_field(field), around))
+    if operation.body is not None and (operation.batch is None or operation.batch.items is not None):
         field = Field(type=operation.body, required=True)
         found.append(Parameter("body", "body", "body", field, writers.of_field(field)))
     if operation.graphql is not None and operation.document is None:
@@ -218,7 +221,8 @@ def bind(plan: Plan, given: Mapping[str, Any], *, filled: Sequence[str] = ()) ->
     """
     faults: list[str] = []
     spots: dict[str, dict[str, Any]] = {spot: {} for spot in SPOTS}
-    whole: dict[str, Any] = {"body": None, "document": None}
+    body: Any = None
+    document: str | None = None
     for name in given:
         if name not in plan.parameters:
             faults.append(f"no argument '{name}'{nearest(name, plan.parameters)}{_known(plan)}")
@@ -237,15 +241,17 @@ def bind(plan: Plan, given: Mapping[str, Any], *, filled: Sequence[str] = ()) ->
         except ValueFault as fault:
             faults.append(f"'{parameter.name}': {fault}")
             continue
-        if parameter.spot in whole:
-            whole[parameter.spot] = written
+        if parameter.spot == "body":
+            body = written
+        elif parameter.spot == "document":
+            document = written
         elif parameter.spot == "variables" and plan.operation.document is None:
             spots["variables"].update(written)
         else:
             spots[parameter.spot][parameter.wire] = written
     if faults:
         raise ArgumentError("\n".join(f"{plan.name}: {fault}" for fault in faults))
-    return Arguments(**spots, **whole)
+    return Arguments(**spots, body=body, document=document)
 
 
 def _written(parameter: Parameter, value: Any) -> Any:

@@ -149,7 +149,9 @@ def _pairs(plan: Plan, spot: str, values: Mapping[str, Any]) -> Iterator[tuple[s
     """Query or form pairs of some values, each in its own list style."""
     own = {p.wire: p for p in plan.parameters.values() if p.spot == spot}
     for name, value in values.items():
-        yield from flatten(name, value, _style_of(own.get(name), plan.styles))
+        parameter = own.get(name)
+        for key, text in flatten(name, value, _style_of(parameter, plan.styles)):
+            yield key, parameter.around.render({"value": text}) if parameter and parameter.around else text
 
 
 def _style_of(parameter: Parameter | None, styles: Styles) -> Styles:

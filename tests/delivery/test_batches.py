@@ -21,12 +21,12 @@ from connectory.plugins.builtin import connectory_batches
 from connectory.spec.language import Batch, Results
 from connectory.spec.places import parse_path
 from connectory.spec.typeexpr import Named, Scalar
-from connectory.spec.words import Field, Match, Place, Test
+from connectory.spec.words import Anything, Field, Match, Place, Regex, Test
 from connectory.values.writing import Writers
 
 KEY = Match(item=parse_path("id"), result=parse_path("id"))
-OK = {parse_path("ok"): Test(in_=(True,))}
-BY_KEY = Results(key=KEY, ok=OK, message=parse_path("why"), reports="failures")  # type: ignore[arg-type]
+OK = {parse_path("ok"): Test(in_=(Anything(True),))}
+BY_KEY = Results(key=KEY, ok=OK, message=parse_path("why"), reports="failures")
 FIELDS = {"id": Field(type=Scalar("str"), required=True, key=True), "n": Field(type=Scalar("int"))}
 
 
@@ -139,7 +139,7 @@ def test_item_by_item_each_has_its_own_word_and_silence_is_unknown(fates: list[s
         told = [{"id": i["id"], "ok": fates[int(i["id"])] == "ok"} for i in items if fates[int(i["id"])] != "silent"]
         return answer(told)
 
-    spec = Results(key=KEY, ok=OK)  # type: ignore[arg-type]
+    spec = Results(key=KEY, ok=OK)
     results = list(deliver(batching(send, (spec,), largest=largest), ({"id": str(n)} for n in range(len(fates)))))
     expected = {"ok": "delivered", "bad": "rejected", "silent": "unknown"}
     assert words(results) == {str(n): expected[fate] for n, fate in enumerate(fates)}
@@ -209,7 +209,7 @@ def test_chunks_keep_count_and_bytes(sizes: list[int], largest: int, most: int) 
 
 
 def test_a_count_in_prose_is_a_cross_check_that_warns() -> None:
-    spec = Results(count=Place(body=(parse_path("message"),), match="^([0-9]+)"))  # type: ignore[arg-type]
+    spec = Results(count=Place(body=(parse_path("message"),), match=Regex("^([0-9]+)")))
     send = batching(lambda _: answer({"message": "1 actions have been ingested"}), (spec,), largest=10)
     with pytest.warns(PartialCountWarning, match="took 1 of 2"):
         assert set(words(list(deliver(send, [{"id": "a"}, {"id": "b"}]))).values()) == {"delivered"}
@@ -237,7 +237,7 @@ def test_results_by_index_and_by_position() -> None:
     )
     send = batching(lambda _: answer({"errors": [{"at": 1, "why": "no"}]}), (by_index,), largest=10)
     assert words(list(deliver(send, [{"id": "a"}, {"id": "b"}]))) == {"a": "delivered", "b": "rejected"}
-    by_position = Results(ok=OK)  # type: ignore[arg-type]
+    by_position = Results(ok=OK)
     send = batching(lambda _: answer([{"ok": True}, {"ok": False}]), (by_position,), largest=10)
     assert words(list(deliver(send, [{"id": "a"}, {"id": "b"}]))) == {"a": "delivered", "b": "rejected"}
     send = batching(lambda _: answer([{"ok": True}]), (by_position,), largest=10)

@@ -19,7 +19,11 @@ from connectory.paging.walk import CountWarning, Walk
 from connectory.plugins.kinds import PageRequest
 from connectory.spec.language import Pager
 from connectory.spec.places import parse_path
-from connectory.spec.words import Place, Records, Slot, Test
+from connectory.spec.words import Anything, Place, Records, Slot, Test
+
+
+def equals(value: object) -> Test:
+    return Test(in_=(Anything(value),))
 
 
 def answer(body: Any, headers: dict[str, str] | None = None) -> Answer:
@@ -117,8 +121,8 @@ def test_the_last_record_leads_on(total: int, size: int) -> None:
         found = [{"id": n} for n in range(start, min(start + size, total))]
         return answer({"items": found, "has_more": start + size < total})
 
-    more = {parse_path("has_more"): Test(in_=(True,))}
-    chosen = pager("last_record", LastRecord(cursor=Slot(query="after"), field=parse_path("id")), more=more)  # type: ignore[arg-type]
+    more = {parse_path("has_more"): equals(True)}
+    chosen = pager("last_record", LastRecord(cursor=Slot(query="after"), field=parse_path("id")), more=more)
     assert walk(chosen, fetch) == [{"id": n} for n in range(total)]
 
 
@@ -188,10 +192,10 @@ def test_endless_empty_pages_end_in_an_error() -> None:
 
 def test_a_page_lost_in_silence_is_noticed_by_the_total() -> None:
     """A real server answers an empty second page with hasNextPage false when it orders by a field that is null."""
-    more = {parse_path("more"): Test(in_=(True,))}
+    more = {parse_path("more"): equals(True)}
     chosen = pager(
         "cursor", Cursor(cursor=Slot(query="after"), next=path("next")), more=more, total_records=path("total")
-    )  # type: ignore[arg-type]
+    )
     pages = iter(
         [
             {"items": [1, 2], "next": "b", "more": True, "total": 1200},
@@ -233,8 +237,8 @@ def test_more_records_than_the_cap_are_an_error() -> None:
 
 
 def test_more_without_a_way_on_is_an_error() -> None:
-    more = {parse_path("more"): Test(in_=(True,))}
-    chosen = pager("cursor", Cursor(cursor=Slot(query="after"), next=path("next")), more=more)  # type: ignore[arg-type]
+    more = {parse_path("more"): equals(True)}
+    chosen = pager("cursor", Cursor(cursor=Slot(query="after"), next=path("next")), more=more)
     with pytest.raises(PagingError, match="not how to ask"):
         walk(chosen, lambda _: answer({"items": [1], "more": True}))
 

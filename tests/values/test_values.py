@@ -26,9 +26,8 @@ def fields(**said: str) -> dict[str, Field]:
     found = {}
     for name, text in said.items():
         e = parse_field(text)
-        found["*" if name == "open" else name] = Field(
-            type=e.type, required=e.required, **dict.fromkeys(e.modifiers, True)
-        )
+        modifiers: dict[str, Any] = dict.fromkeys(e.modifiers, True)
+        found["*" if name == "open" else name] = Field(type=e.type, required=e.required, **modifiers)
     return found
 
 

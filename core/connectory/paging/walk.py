@@ -47,8 +47,7 @@ class Walk:
 
     def pages(self) -> Iterator[Page]:
         """Each page once, in order. Raises PagingError, BadAnswer and whatever `fetch` raises."""
-        asked: PageRequest | None = self.kind.first(self.pager)
-        first = self._take(asked)
+        first = self._take(self.kind.first(self.pager))
         yield first
         rest = self._computed(first)
         if rest is not None:

@@ -27,7 +27,8 @@ def expand_families(
     families = tree.get(Text("families"))
     if not isinstance(families, Table):
         return tree
-    operations = copy_place(Table(tree.get(Text("operations")) or {}), tree)
+    written = tree.get(Text("operations"))
+    operations = copy_place(Table(written if isinstance(written, Table) else {}), tree)
     notes = {section: tree.get(Text(section)) for section in ("assumed", "sources")}
     expanded = {section: copy_place(Table(node), node) for section, node in notes.items() if isinstance(node, Table)}
     for name, family in families.items():

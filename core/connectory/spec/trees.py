@@ -25,10 +25,10 @@ def _mark(node: Node, file: str, seen: set[int]) -> None:
     if id(node) in seen:  # an alias: the same node in two places
         return
     seen.add(id(node))
-    node.file = file  # type: ignore[union-attr]
+    node.file = file
     if isinstance(node, Table):
         for key, value in node.items():
-            key.file = file  # type: ignore[attr-defined]
+            key.file = file
             _mark(value, file, seen)
     elif isinstance(node, Array):
         for item in node:
@@ -37,13 +37,13 @@ def _mark(node: Node, file: str, seen: set[int]) -> None:
 
 def file_of(node: Node) -> str:
     """The file a node was read from."""
-    return getattr(node, "file", "")
+    return node.file
 
 
 def copy_place(node: N, at: Node) -> N:
     """The node, standing where `at` stands."""
     node.line, node.column = at.line, at.column
-    node.file = file_of(at)  # type: ignore[union-attr]
+    node.file = file_of(at)
     return node
 
 
@@ -56,7 +56,7 @@ def locate(tree: Table, path: tuple[str | int, ...], *, at_key: bool) -> tuple[s
             place = next((key for key in node if key == str(step)), None) or node
             if place is node:
                 return file_of(node), node.line, node.column
-            node = node[place]  # type: ignore[index]
+            node = node[place]
         elif isinstance(node, Array) and str(step).isdecimal() and int(step) < len(node):
             node = place = node[int(step)]
         else:

@@ -52,6 +52,7 @@ class Text(str):
 
     line: int = 0
     column: int = 0
+    file: str = ""
     plain: bool = True  # written without quotes and not as a block (`|`, `>`)
     block: bool = False  # written behind `|` or `>`
 
@@ -61,6 +62,7 @@ class Table(dict[Text, "Node"]):
 
     line: int = 0
     column: int = 0
+    file: str = ""
 
 
 class Array(list["Node"]):
@@ -68,6 +70,7 @@ class Array(list["Node"]):
 
     line: int = 0
     column: int = 0
+    file: str = ""
 
 
 Node: TypeAlias = Text | Table | Array

@@ -105,7 +105,7 @@ _KINDS: Mapping[str, shapes.Kind] = {
     **dict.fromkeys(("str", "uuid", "url", "secret", "file"), "text"),
     **dict.fromkeys(("int", "byte", "int16", "int32", "int64"), "int"),
     **{kind: kind for kind in ("float", "decimal", "bool", "date", "time", "datetime", "bytes", "any")},
-}  # type: ignore[dict-item]
+}
 
 
 def _as_it_came(value: Any) -> Any:
