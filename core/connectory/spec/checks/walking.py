@@ -68,7 +68,8 @@ def _may_hold(field: attrs.Attribute[Any]) -> bool:
 
 def _is_fixed(field: attrs.Attribute[Any]) -> bool:
     parts = set(_parts(field.type))
-    return not field.metadata.get("names") and field.name not in _PROSE and (str in parts or AnswerPath in parts)
+    may_hold = field.metadata.get("names") or field.metadata.get("filled")
+    return not may_hold and field.name not in _PROSE and (str in parts or AnswerPath in parts)
 
 
 def walk(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:
