@@ -79,7 +79,7 @@ def connect(
     registry = load_registry(home.root if home else None)
     loaded = load_spec(registry, vendor, read_discovered(discovery_file(home, vendor)))
     resolved = _resolve(loaded.spec, registry, settings, parts.environ, home, profile)
-    return Connector(_engine(loaded.spec, registry, resolved, parts, max_wait))
+    return Connector(_engine(loaded.spec, registry, resolved, parts, max_wait), discovery_file(home, vendor))
 
 
 def open_project(project: str | Path | None = None) -> Project | None:

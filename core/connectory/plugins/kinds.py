@@ -125,16 +125,22 @@ class Format:
 
 @attrs.frozen
 class Discovered:
-    """What a workspace holds: a row for each object (the columns of the family) and types in the spec's own form."""
+    """What a workspace holds: a row for each object (the columns of the family) and types in the spec's own form.
+
+    The first column of a row names the object. `pagers` corrects numbers of the spec's pagers for this workspace, as
+    `{"after": {"largest": 200}}`.
+    """
 
     objects: Sequence[Mapping[str, str]]
     types: Mapping[str, Mapping[str, Any]]
+    pagers: Mapping[str, Mapping[str, int]] = attrs.Factory(dict)
 
 
 @attrs.frozen
 class Discoverer:
-    """A way of finding a workspace's own objects. `discover(options, call)`: `call(method, path, query)` does one
-    authenticated GET or POST within the limits and returns the decoded answer."""
+    """A way of finding a workspace's own objects. `discover(options, call)`: `call(method, path, query=(), body=None)`
+    does one authenticated GET or POST within the limits and returns the decoded answer. `query` is a mapping or pairs,
+    `body` a JSON value; a call changes nothing, so it may be repeated. Raises CallError where the vendor refuses."""
 
     options: type
     discover: Callable[[Any, Callable[..., Any]], Discovered]

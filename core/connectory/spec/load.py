@@ -21,10 +21,11 @@ from connectory.spec.trees import Array, Table, Text, copy_place, locate, read_t
 
 @attrs.frozen
 class Discovered:
-    """What `connectory discover` kept: rows by family, and types in the language's own form."""
+    """What `connectory discover` kept: rows by family, types in the language's own form, and numbers of pagers."""
 
     objects: Mapping[str, Sequence[Mapping[str, str]]] = attrs.Factory(dict)
     types: Mapping[str, Any] = attrs.Factory(dict)
+    pagers: Mapping[str, Mapping[str, int]] = attrs.Factory(dict)
 
 
 @attrs.frozen
@@ -52,6 +53,7 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
     _check_version(tree, faults)
     tree = _with_base(registry, tree, source, faults)
     tree = _with_types(tree, discovered.types)
+    tree = _with_pagers(tree, discovered.pagers)
     tree = expand_families(tree, discovered.objects, registry.filters, faults)
     if faults:
         raise SpecError(_sorted(faults))
@@ -105,6 +107,27 @@ def _with_types(tree: Table, types: Mapping[str, Any]) -> Table:
     return grown
 
 
+def _with_pagers(tree: Table, pagers: Mapping[str, Mapping[str, int]]) -> Table:
+    """Numbers that the workspace states of itself, such as its largest page, in place of the documented ones."""
+    own = tree.get(Text("pagers"))
+    if not pagers or not isinstance(own, Table):
+        return tree
+    joined = copy_place(Table(own), own)
+    for name, numbers in pagers.items():
+        pager = own.get(Text(name))
+        if isinstance(pager, Table):
+            kept = {key: value for key, value in pager.items() if key not in numbers}
+            joined[_own_key(own, name)] = copy_place(Table({**kept, **_as_tree(numbers, pager)}), pager)
+    grown = copy_place(Table(tree), tree)
+    grown[_own_key(tree, "pagers")] = joined
+    return grown
+
+
+def _own_key(table: Table, name: str) -> Text:
+    """The key as it stands in the file, which knows its line."""
+    return next(key for key in table if key == name)
+
+
 def _as_tree(value: Any, at: Table) -> Any:
     if isinstance(value, Mapping):
         table = copy_place(Table(), at)
@@ -145,8 +168,11 @@ def read_discovered(file: Path) -> Discovered:
     if not file.exists():
         return Discovered()
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Discovered)
+        found = msgspec.json.decode(file.read_bytes(), type=Discovered)
+        if "{{" in msgspec.json.encode(found).decode():  # what a server says is data, never a template
+            raise OSError("it holds '{{'")
+        return found
     except (msgspec.DecodeError, OSError) as why:
         raise SpecError(
-            [Fault(str(file), 1, 1, "", f"not a kept discovery ({why}); run `connectory discover` again")]
+            [Fault(str(file), 1, 1, "", f"not a kept discovery ({why}); delete it and run `connectory discover` again")]
         ) from None
