@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from connectory.answers import read_json, read_text
+from connectory.destinations.kinds import DESTINATIONS
 from connectory.outcomes import OUTCOMES
 from connectory.paging.kinds import PAGERS
 from connectory.plugins.hookspecs import hookimpl
-from connectory.plugins.kinds import BatchKind, Codec, Format, NoOptions, OutcomeKind, PagerKind
+from connectory.plugins.kinds import BatchKind, Codec, DestinationKind, Format, NoOptions, OutcomeKind, PagerKind
 from connectory.spec.language import Batch
 from connectory.values.codecs import BUILT_IN
 
@@ -78,3 +79,8 @@ def connectory_formats() -> Mapping[str, Format]:
 @hookimpl
 def connectory_filters() -> Mapping[str, Callable[..., Any]]:
     return {}
+
+
+@hookimpl
+def connectory_destinations() -> Mapping[str, DestinationKind]:
+    return DESTINATIONS
