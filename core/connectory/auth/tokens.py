@@ -202,7 +202,7 @@ class TokenStore:
             _make_private(self._place())
             return filelock.FileLock(self._place() / f"{digest}.lock", mode=0o600)
         except OSError as why:
-            self._say(f"tokens are kept in memory only: {self._place()}: {why.strerror or why}")
+            self._say(f"tokens are kept in memory only: {why}")
             return None
 
     def _try(self, lock: filelock.BaseFileLock) -> bool:
@@ -218,20 +218,21 @@ class TokenStore:
         file = self._place() / f"{digest}.json"
         try:
             descriptor = os.open(file, os.O_RDONLY | _flags("O_NOFOLLOW", "O_BINARY", "O_NONBLOCK"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as why:
             self._say(f"token file {file} is passed over: {why.strerror}")
             return None
-        with os.fdopen(descriptor, "rb") as opened:
-            if fault := _fault_of(os.fstat(descriptor)):
-                self._say(f"token file {file} is passed over: {fault}")
-                return None
-            try:
-                return _decoded(opened.read(_LARGEST), digest)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError):
-                self._say(f"token file {file} is passed over: damaged, or of another version")
-                return None
+        try:
+            fault = _fault_of(os.fstat(descriptor))
+            token = None if fault else _decoded(os.read(descriptor, _LARGEST), digest)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError):
+            fault, token = "damaged, or of another version", None
+        finally:
+            os.close(descriptor)
+        if fault:
+            self._say(f"token file {file} is passed over: {fault}")
+        return token
 
     def _write(self, digest: str, token: Token) -> None:
         """Replace the token's file as a whole, or say that it cannot be kept."""
@@ -251,7 +252,7 @@ class TokenStore:
                     os.unlink(name)
                 raise
         except OSError as why:
-            self._say(f"tokens are kept in memory only: {folder}: {why.strerror or why}")
+            self._say(f"tokens are kept in memory only: {why}")
 
     def _say(self, message: str) -> None:
         """A warning, once."""
@@ -319,7 +320,7 @@ def _make_private(folder: Path) -> None:
         return
     status = folder.stat()
     if status.st_uid != os.geteuid():
-        raise PermissionError("it belongs to another user")
+        raise PermissionError(f"{folder} belongs to another user")
     if stat.S_IMODE(status.st_mode) != 0o700:
         folder.chmod(0o700)
 
