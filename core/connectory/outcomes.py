@@ -130,14 +130,17 @@ def find_moment(place: Place, answer: Answer, codecs: Mapping[str, Codec]) -> fl
         return None
 
 
+STATUSES: Final = re.compile(r"([1-5])xx|([1-5]\d\d)(?:-([1-5]\d\d))?")
+
+
 def parse_statuses(text: str) -> tuple[int, int]:
     """`404`, `5xx` or `400-499` as the lowest and highest status. Raises ValueError."""
-    if re.fullmatch(r"[1-5]xx", text):
-        return int(text[0]) * 100, int(text[0]) * 100 + 99
-    found = re.fullmatch(r"([1-5]\d\d)(?:-([1-5]\d\d))?", text)
-    if not found or int(found[2] or found[1]) < int(found[1]):
+    found = STATUSES.fullmatch(text)
+    if found and found[1]:
+        return int(found[1]) * 100, int(found[1]) * 100 + 99
+    if not found or int(found[3] or found[2]) < int(found[2]):
         raise ValueError(f"'{text}' is no HTTP status: write 404, 5xx or 400-499")
-    return int(found[1]), int(found[2] or found[1])
+    return int(found[2]), int(found[3] or found[2])
 
 
 def conditions_hold(conditions: Conditions, data: Any) -> bool:

@@ -22,7 +22,8 @@ class _Missing:
 MISSING: Final = _Missing()
 EVERY: Final = "*"
 
-_STEP = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
+_STEP: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
+PATH: Final = re.compile(rf"\.|(?:{_STEP.pattern})(?:\.(?:{_STEP.pattern}))*")  # every path, for editors
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import attrs
@@ -103,8 +104,21 @@ def _split_default(text: str) -> tuple[str, str | None]:
     return (head, default.strip()) if equals else (text, None)
 
 
-_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*")
+_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9_]*")
 _CODEC = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
+
+
+def type_pattern() -> str:
+    """A regular expression of all types, for editors: it knows no type names and no codecs."""
+    coded = r"(?:date|time|datetime)\(.*\)"
+    return rf"(?:(?:list|map) of )*(?:{'|'.join(SCALARS)}|{coded}|(?:part of )?{_NAME.pattern}|(?:int )?one of .+)"
+
+
+def field_pattern(modifiers: Iterable[str] = MODIFIERS) -> str:
+    """A regular expression of all field expressions that take these modifiers, for editors."""
+    words = "|".join(modifiers)
+    modified = rf"(?: +(?:{words}))*" if words else ""
+    return rf"{type_pattern()} ?!?{modified}(?: = .*)?"
 
 
 def parse_type(text: str) -> TypeExpr:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, NewType
+from typing import Any, Final, Literal, NewType
 
 import attrs
 
@@ -28,7 +28,7 @@ ListStyle = Literal["repeat", "comma", "pipe", "space", "brackets", "indexed", "
 ObjectStyle = Literal["brackets", "dots", "json"]
 BoolStyle = Literal["true_false", "one_zero"]
 BodyFormat = NewType("BodyFormat", str)  # one of BODY_FORMATS, a plug-in's format, or {{ a setting }}
-BODY_FORMATS = ("json", "form", "query", "multipart")  # how fields are written; formats write a whole body
+BODY_FORMATS: Final = ("json", "form", "query", "multipart")  # how fields are written; formats write a whole body
 
 
 def word(
@@ -156,15 +156,15 @@ class Setting:
     value: Template | None = word("computed from other settings, never asked for", None, names="settings")
 
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)")
-_SIZE_UNITS = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
+DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_DURATION_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)")
+_SIZE_UNITS: Final = {"B": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 
 
 def parse_duration(text: str) -> Duration:
     """`0.62s`, `90m`, `24h`, `30d` in seconds. Raises ValueError."""
-    found = _DURATION.fullmatch(text.strip())
+    found = DURATION.fullmatch(text.strip())
     if not found:
         raise ValueError(f"'{text}' is no duration: write a number and one of ms s m h d w, as '30s'")
     return Duration(float(found[1]) * _DURATION_UNITS[found[2]])
@@ -172,7 +172,7 @@ def parse_duration(text: str) -> Duration:
 
 def parse_size(text: str) -> Size:
     """`4MB` in bytes (decimal units, as vendors count). Raises ValueError."""
-    found = _SIZE.fullmatch(text.strip())
+    found = SIZE.fullmatch(text.strip())
     if not found:
         raise ValueError(f"'{text}' is no size: write a number and one of B KB MB GB, as '4MB'")
     return Size(int(float(found[1]) * _SIZE_UNITS[found[2]]))
