@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
+
+import attrs
 
 from connectory.errors import Fault
-from connectory.spec.expressions import ExpressionFault, compile_expression, expression_names
+from connectory.spec.expressions import Expression, ExpressionFault, compile_expression, expression_names
 from connectory.spec.naming import capital, snake
 from connectory.spec.trees import Array, Node, Table, Text, as_data, copy_place, file_of
 
 Filters = Mapping[str, Callable[..., Any]]
 Row = Mapping[str, str]
-_CHUNK = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-NAMING: Filters = {"snake": snake, "capital": capital}
+_CHUNK: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+NAMING: Final[Filters] = {"snake": snake, "capital": capital}
 
 
 def expand_families(
@@ -34,8 +36,10 @@ def expand_families(
     for name, family in families.items():
         if not isinstance(family, Table) or not isinstance(family.get(Text("operations")), Table):
             continue  # the structure check says what is wrong
+        compiled: dict[str, Expression | None] = {}
         for row in _rows(family, discovered.get(str(name), ())):
-            _expand_object(str(name), family, row, {**NAMING, **filters}, operations, expanded, faults)
+            texts = _Texts(str(name), row, {**NAMING, **filters}, faults, compiled)
+            _expand_object(texts, family, operations, expanded)
     result = copy_place(Table(tree), tree)
     result[Text("operations")] = operations
     for section, node in expanded.items():
@@ -49,7 +53,7 @@ def _key(tree: Table, name: str) -> Text:
 
 def _rows(family: Table, discovered: Sequence[Row]) -> list[Row]:
     known = family.get(Text("known"))
-    listed = as_data(known) if isinstance(known, Array) else []
+    listed = as_data(known) if isinstance(known, Array) else [] if known is None else [as_data(known)]
     rows: dict[str, Row] = {}
     for row in [*listed, *discovered]:
         if isinstance(row, dict) and row:
@@ -57,38 +61,24 @@ def _rows(family: Table, discovered: Sequence[Row]) -> list[Row]:
     return list(rows.values())
 
 
-def _expand_object(
-    name: str,
-    family: Table,
-    row: Row,
-    filters: Filters,
-    operations: Table,
-    notes: Mapping[str, Table],
-    faults: list[Fault],
-) -> None:
-    def fill(node: Node) -> Node:
-        return _fill(node, name, row, filters, faults)
-
-    resource = str(fill(family.get(Text("resource"), Text(""))))
+def _expand_object(texts: _Texts, family: Table, operations: Table, notes: Mapping[str, Table]) -> None:
+    """Adds the operations of one object."""
+    name = texts.family
+    resource = str(texts.fill(family.get(Text("resource"), Text("")), f"/families/{name}/resource"))
     written = family[Text("operations")]
     assert isinstance(written, Table)
     for verb, operation in written.items():
-        word = str(fill(verb))
+        path = f"/families/{name}/operations/{verb}"
+        word = str(texts.fill(verb, path))
         full = _placed(Text(word if "." in word else f"{resource}.{word}"), verb)
         if full in operations:
-            faults.append(
-                Fault(
-                    file_of(verb),
-                    verb.line,
-                    verb.column,
-                    f"/families/{name}/operations/{verb}",
-                    f"operation '{full}' exists already",
-                )
+            texts.faults.append(
+                Fault(file_of(verb), verb.line, verb.column, path, f"operation '{full}' exists already")
             )
             continue
-        operations[full] = fill(operation)
+        operations[full] = texts.fill(operation, path)
         for section in notes.values():
-            _copy_notes(section, f"families/{name}/operations/{verb}", f"operations/{full}")
+            _copy_notes(section, path.removeprefix("/"), f"operations/{full}")
 
 
 def _copy_notes(section: Table, prefix: str, replacement: str) -> None:
@@ -98,30 +88,46 @@ def _copy_notes(section: Table, prefix: str, replacement: str) -> None:
             section[_placed(Text(replacement + place[len(prefix) :]), place)] = section[place]
 
 
-def _fill(node: Node, family: str, row: Row, filters: Filters, faults: list[Fault]) -> Node:
-    if isinstance(node, Table):
-        filled = copy_place(Table(), node)
-        for key, value in node.items():
-            new_key = _fill(key, family, row, filters, faults)
-            assert isinstance(new_key, Text)
-            filled[new_key] = _fill(value, family, row, filters, faults)
-        return filled
-    if isinstance(node, Array):
-        return copy_place(Array(_fill(item, family, row, filters, faults) for item in node), node)
-    if "{{" not in node:
-        return node
-    return _placed(Text(_CHUNK.sub(lambda found: _render(found[0], node, family, row, filters, faults), node)), node)
+@attrs.frozen
+class _Texts:
+    """The texts of a family, to be filled for one object; `compiled` serves all its objects."""
 
+    family: str
+    row: Row
+    filters: Filters
+    faults: list[Fault]
+    compiled: dict[str, Expression | None]
 
-def _render(chunk: str, node: Text, family: str, row: Row, filters: Filters, faults: list[Fault]) -> str:
-    """One `{{ }}`: filled when it speaks of the family, else left for later."""
-    try:
-        if family not in expression_names(chunk):
-            return chunk
-        return compile_expression(chunk, filters).render({family: row})
-    except ExpressionFault as why:
-        faults.append(Fault(file_of(node), node.line, node.column, "", str(why)))
-        return ""
+    def fill(self, node: Node, path: str) -> Node:
+        """The node with what speaks of the family filled in, keys too; other `{{ }}` are left for later."""
+        if isinstance(node, Table):
+            filled = copy_place(Table(), node)
+            for key, value in node.items():
+                new_key = self.fill(key, f"{path}/{key}")
+                assert isinstance(new_key, Text)
+                if new_key in filled:
+                    self._refuse(key, path, f"the key '{new_key}' stands twice once it is filled in")
+                filled[new_key] = self.fill(value, f"{path}/{key}")
+            return filled
+        if isinstance(node, Array):
+            return copy_place(Array(self.fill(item, f"{path}/{number}") for number, item in enumerate(node)), node)
+        if "{{" not in node:
+            return node
+        return _placed(Text(_CHUNK.sub(lambda found: self._render(found[0], node, path), node)), node)
+
+    def _render(self, chunk: str, node: Text, path: str) -> str:
+        try:
+            if chunk not in self.compiled:
+                own = self.family in expression_names(chunk)
+                self.compiled[chunk] = compile_expression(chunk, self.filters) if own else None
+            expression = self.compiled[chunk]
+            return chunk if expression is None else expression.render({self.family: self.row})
+        except ExpressionFault as why:
+            self._refuse(node, path, str(why))
+            return ""
+
+    def _refuse(self, at: Text, path: str, message: str) -> None:
+        self.faults.append(Fault(file_of(at), at.line, at.column, path, message))
 
 
 def _placed(text: Text, at: Text) -> Text:
