@@ -133,7 +133,8 @@ def in_model(thing: Json) -> Found:
     for field in active(thing):
         name, kind, about = field["name"], field["type"], {"description": field.get("description")}
         if kind.endswith("RELATION"):
-            target = {"$ref": capital(dig(field, "relation", "targetObjectMetadata", "nameSingular") or "record")}
+            other = str(dig(field, "relation", "targetObjectMetadata", "nameSingular") or "")  # not in every version
+            target = {"$ref": capital(other) or "another object"}
             column = dig(field, "settings", "joinColumnName")
             properties |= {column: {"type": "string", "format": "uuid"}} if column else {}
             properties[name] = {"oneOf" if column else "items": [target] if column else target, **about}
@@ -150,22 +151,15 @@ def fields_of(thing: Found, found: Mapping[str, Found], unique: set[tuple[str, s
     fields: dict[str, Any] = {"*": "any"}
     named = {names: name for names, name in NAMED.items() if name not in found}  # an object's type hides a composite's
     for name, schema in thing.properties.items():
-        relation = thing.properties.get(name.removesuffix("Id"), {}) if name.endswith("Id") else schema
-        target = reference_of(relation).removesuffix("ForResponse")
         if "oneOf" in schema or not name.isidentifier():
             continue
+        beside = thing.properties.get(name.removesuffix("Id"), {})
+        relation = beside if "oneOf" in beside else schema
+        target = reference_of(relation).removesuffix("ForResponse")
         type_name, own = "any" if reference_of(schema) else type_of(schema, named), (thing.singular, name) in unique
-        if type_name in ("Emails", "Links"):
-            type_name = (
-                {"Emails": "PlainEmails", "Links": "UniqueLinks"}[type_name]
-                if own == (type_name == "Links")
-                else type_name
-            )
-        marks = {"key": name == "id", "unique": own and " " not in type_name and type_name.islower()}
-        marks["read_only"] = name in thing.read_only
-        about = "; ".join(
-            word for word in (f"relation to {target}" if target else "", words_of(relation or schema)) if word
-        )
+        type_name = {("Emails", False): "PlainEmails", ("Links", True): "UniqueLinks"}.get((type_name, own), type_name)
+        marks = {"key": name == "id", "unique": own and type_name.islower(), "read_only": name in thing.read_only}
+        about = "; ".join(filter(None, [f"relation to {target}" if target else "", words_of(relation)]))
         fields[name] = {"type": type_name, **{mark: True for mark, holds in marks.items() if holds}, "about": about}
     return fields
 
@@ -173,19 +167,19 @@ def fields_of(thing: Found, found: Mapping[str, Found], unique: set[tuple[str, s
 def select(thing: Found, found: Mapping[str, Found]) -> str:
     """What GraphQL is asked for: scalars, the parts of composites, and of a relation to one its id and name."""
     words = []
-    for name, schema in thing.properties.items():
-        parts = " ".join(dig(schema, "properties"))
+    for name, schema in sorted(thing.properties.items()):
+        if not name.isidentifier():  # it would say something else in a query
+            continue
+        parts = [part for part in dig(schema, "properties") if part.isidentifier()]
         if "oneOf" in schema:
             other = found.get(reference_of(schema).removesuffix("ForResponse"))
-            names = {} if other is None else {n: " ".join(dig(s, "properties")) for n, s in other.properties.items()}
-            label = next((label for label in ("name", "title") if label in names), "")
-            parts = f"id {label}" + (f" {{ {names[label]} }}" if label and names[label] else "")
-        if (
-            name.isidentifier()
-            and not dig(schema, "items", "properties")
-            and not ("items" in schema and reference_of(schema))
-        ):
-            words.append(f"{name} {{ {parts.strip()} }}" if parts else name)
+            named = other.properties if other else {}
+            label = next((label for label in ("name", "title") if label in named), "")
+            inner = " ".join(part for part in dig(named, label, "properties") if part.isidentifier())
+            parts = ["id", f"{label} {{ {inner} }}" if inner else label]
+        elif reference_of(schema) or dig(schema, "items", "properties"):
+            continue
+        words.append(f"{name} {{ {' '.join(filter(None, parts))} }}" if parts else name)
     return " ".join(words)
 
 
