@@ -612,33 +612,42 @@ def test_two_stores_of_one_process_make_one_exchange(folder: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_fork_in_the_middle_of_a_login_can_log_in(folder: Path) -> None:
+def test_a_fork_in_the_middle_of_a_login_waits_for_its_parent_as_another_process(folder: Path) -> None:
     done = run_script(
         """
         import threading, warnings
         warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tried here
-        store, fetching, go = TokenStore(folder, patience=0.1), threading.Event(), threading.Event()
+        store, fetching, go = TokenStore(folder), threading.Event(), threading.Event()
+        reader, writer = os.pipe()
+
+        class Telling(SystemClock):
+            def sleep(self, seconds):
+                os.write(writer, b"waiting ")
+                super().sleep(seconds)
 
         def slow():
             fetching.set()
             go.wait()
             return Token(Secret("parent's"), SystemClock().now())
 
-        thread = threading.Thread(target=lambda: store.get_or_fetch(KEY, SystemClock(), slow))
+        thread = threading.Thread(target=lambda: store.get_or_fetch(KEY, SystemClock(), slow), daemon=True)
         thread.start()
         fetching.wait()
         child = os.fork()
         if not child:
-            token = store.get_or_fetch(KEY, SystemClock(), lambda: Token(Secret("child's"), SystemClock().now()))
-            os._exit(0 if token.value.reveal() == "child's" else 1)
-        status = os.waitpid(child, 0)[1]
+            token = store.get_or_fetch(KEY, Telling(), lambda: Token(Secret("child's"), SystemClock().now()))
+            os.write(writer, token.value.reveal().encode())
+            os._exit(0)
+        os.close(writer)
+        os.read(reader, 8)
         go.set()
         thread.join()
-        print(status)
+        os.waitpid(child, 0)
+        print(os.read(reader, 9999).decode().split()[-1])
         """,
         folder,
     )
-    assert done.stdout.strip() == "0", done.stderr
+    assert done.stdout.strip() == "parent's", done.stderr
 
 
 # Canaries

@@ -161,13 +161,11 @@ class TokenStore:
             flight.landed.set()
 
     def _in_turn(self, digest: str, clock: Clock, fetch: Callable[[], Token]) -> Token:
-        """Exchange while no other process does; what another one stores meanwhile is taken instead."""
+        """Exchange while no other process does; what another one stored meanwhile is taken instead."""
         lock = self._open_lock(digest)
         deadline = clock.monotonic() + self._patience
         try:
             while lock is not None and not self._try(lock):
-                if found := self._stored(digest, clock):
-                    return found
                 if clock.monotonic() >= deadline:
                     self._say(f"waited {self._patience:g} s for another process's login; this one logs in for itself")
                     break
