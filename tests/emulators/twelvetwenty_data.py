@@ -37,6 +37,7 @@ PICKED: dict[str, int] = {
     "Ethnicity2": 150,
     "CountryOfCitizenship": 176,
 }
+FIRST_YEARS = 10607302981930  # an Id object too; which lookup is behind it no source says
 ADVISORS = ("AssignedAdvisor", "AssignedAdvisor2", "AssignedAdvisor3", "AssignedAdvisor4", "AssignedAdvisor5")
 OUTCOMES = ("OutcomeStatusInternship", "OutcomeStatusPostGraduation")
 
@@ -50,7 +51,7 @@ STUDENT_KINDS: dict[str, str] = {
     "MultipleEnrollmentLinkedAccountUserId": "int",
     "JoinDate": "datetime",
     **dict.fromkeys(("Id", "GraduationYearId", "RoleId", "VisibilityId"), "int"),
-    **dict.fromkeys((*PICKED, *ADVISORS, *OUTCOMES), "id_object"),
+    **dict.fromkeys((*PICKED, "YearsExperience", *ADVISORS, *OUTCOMES), "id_object"),
     **dict.fromkeys(("StudentGroups", "StudentClubs", "Addresses"), "list"),
     "CustomAttributeValues": "custom",
 }
@@ -209,7 +210,7 @@ def student(index: int, year: int) -> Record:
         "JoinDate": f"{year - 2}-08-22T00:00:00",
         "GraduationYearId": year,
         "GraduationClass": f"Class of {year}",
-        "YearsExperience": index % 9,
+        "YearsExperience": {"Id": FIRST_YEARS + index % 9, "Name": f"{index % 9} years", "AttributeId": 10607302970099},
         **picked,
         "StudentGroups": [{"Id": 500 + index % 4, "Name": f"Group {index % 4}"}],
         "StudentClubs": [],
