@@ -1,0 +1,318 @@
+"""Rows into a table of a DuckDB file, with the state of the sync in the same transaction.
+
+Columns. A declared field has the type it was declared with: text VARCHAR, int BIGINT (HUGEINT from the first value
+that needs it), float DOUBLE, decimal DECIMAL(38,9) (VARCHAR from the first number with more digits), bool BOOLEAN,
+date DATE, time TIME, datetime TIMESTAMPTZ (no zone means UTC; kept to the microsecond), bytes VARCHAR as the vendor
+writes them, a list T[], an object STRUCT, an object with free keys JSON. A value that is no such thing makes its row
+invalid; text takes everything, `""` is null where there is no text.
+
+A field that is not declared, or is `any`, has the narrowest type that holds all its values: BOOLEAN, BIGINT, HUGEINT,
+DOUBLE, VARCHAR, T[], STRUCT. A field that was always null is of type "NULL" until there is a value. Integers become
+DOUBLE where every one is exact as a float; what has no common type becomes JSON, which holds each value as it came.
+Objects with more than 200 fields, or with names that SQL cannot tell apart, are JSON too. A column that is there keeps
+its type and grows in the same way, also when it was declared later; types that we never make are left to DuckDB's cast.
+
+The column has the field's name; where that is empty or equal to another but for case it gets a number, and a comment
+on the column names the field. A null, a missing field and, in a STRUCT, a missing part are all NULL.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import duckdb
+import msgspec
+
+from connectory.destinations import duckdb_columns as columns
+from connectory.destinations.destination import Written
+from connectory.destinations.duckdb_columns import Layout, Leaf, Tree, quote, sql_type
+from connectory.destinations.duckdb_file import (
+    TableName,
+    connect,
+    count,
+    glance,
+    kind_of,
+    plain_words,
+    read_layout,
+    read_name,
+)
+from connectory.destinations.duckdb_growth import hardened, inexact, settle_all, softened, statements
+from connectory.destinations.duckdb_rows import Fitted, fit_rows
+from connectory.errors import DestinationError
+from connectory.values.shapes import Record
+
+__all__ = ["DuckDBTable", "count", "glance", "open_duckdb"]
+
+Mode = Literal["append", "replace", "merge"]
+Rows = Sequence[Mapping[str, Any]]
+
+_INCOMING: Final = "temp._connectory_incoming"
+# Rows of one statement: enough to be fast, few enough to keep memory flat.
+_MOST_ROWS: Final = 20_480
+_MOST_VALUES: Final = 4_000_000
+_encode = msgspec.json.Encoder(enc_hook=str).encode_lines
+
+_OF_TABLE: Final = "lower(table_name) = lower($1)"
+_making: Final = threading.Lock()  # two connections of this process must not make the same things at once
+_STATE_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS _connectory_state (
+    table_name VARCHAR, run VARCHAR, pending BOOLEAN, state BLOB, saved_at TIMESTAMP WITH TIME ZONE)"""
+
+
+def open_duckdb(
+    path: Path | str, table: str, shape: Record | None, key: Sequence[str], mode: Mode, run: str
+) -> DuckDBTable:
+    """Open a table (`people` or `crm.people`) of a DuckDB file for writing; both are made when they are not there.
+
+    `shape` is what the spec declares of a row, `key` the wire names that tell rows apart for `merge`, `run` names the
+    run: a `replace` that was not finished goes on where it was when the same run opens it again with a state.
+    Raises DestinationError.
+    """
+    path = Path(path)
+    name = read_name(table)
+    if mode == "merge" and not key:
+        raise DestinationError(f"merging into table {name} needs a key")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DestinationError(f"{path.parent}: {error.strerror}: the folder of {path.name} cannot be made") from error
+    with plain_words(path, table):
+        return DuckDBTable(connect(path), path, name, shape, key, mode, run)
+
+
+class DuckDBTable:
+    """One table, open for writing. Each `write` is one transaction: what it returns as delivered is committed.
+
+    In `merge` the last of several rows with one key in a chunk is kept, and a row that equals what is there, or is
+    followed by another of its key, is `unchanged`: `delivered` is the number of rows written. A row replaces the whole
+    row before it: a field that it does not have becomes NULL.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        path: Path,
+        name: TableName,
+        shape: Record | None,
+        key: Sequence[str],
+        mode: Mode,
+        run: str,
+    ) -> None:
+        self._connection = connection
+        self._path = path
+        self._name = name
+        self._key = tuple(key) if mode == "merge" else ()
+        self._mode = mode
+        self._run = run
+        self._declared = {wire: columns.tree_of(held) for wire, held in shape.fields.items()} if shape else {}
+        self._into = name if mode != "replace" else TableName(name.schema, f"_connectory_new_{name.table}")
+        try:
+            self._prepare()
+        except BaseException:
+            connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        if kind_of(self._connection, self._name) == "view":
+            raise DestinationError(f"{self._path}: {self._name} is a view; rows can only be written into a table")
+        with _making:
+            self._connection.execute(_STATE_TABLE)
+            self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self._name.schema)}")
+        if self._mode == "replace" and self._state_of(pending=True) is None:
+            with self._transaction():  # what another run, or one without a state, left unfinished
+                self._connection.execute(f"DROP TABLE IF EXISTS {self._into.sql}")
+                self._forget_pending()
+        self._there = read_layout(self._connection, self._into)
+        self._layout = self._there.grown(settle_all(_trees(self._there), self._declared))
+
+    def write(self, rows: Rows, state: bytes | None = None) -> Written:
+        """One chunk; see `Destination`. The rows are looked at as a whole first, and one by one where that fails."""
+        rows = rows if isinstance(rows, list) else list(rows)
+        with plain_words(self._path, str(self._name)):
+            if (texts := self._in_a_go(rows)) is not None:
+                with suppress(duckdb.ConversionException, duckdb.InvalidInputException):
+                    return Written(*self._deliver(rows, texts, self._layout, state))
+            fitted = self._one_by_one(rows)
+            layout = self._layout.grown({wire: hardened(tree) for wire, tree in fitted.trees.items()})
+            layout = self._layout if layout == self._layout else layout  # it holds what msgspec compiled
+            texts = _texts(fitted.rows, layout)
+            return Written(*self._deliver(fitted.rows, texts, layout, state), tuple(fitted.invalid))
+
+    def read_state(self) -> bytes | None:
+        """What was kept last: by the same run's `replace` in the making, else for the finished table."""
+        with plain_words(self._path, str(self._name)):
+            pending = self._state_of(pending=True) if self._mode == "replace" else None
+            return pending if pending is not None else self._state_of(pending=False)
+
+    def finish(self, state: bytes | None = None) -> None:
+        """See `Destination`. A table without rows has the declared columns; without those nothing is made."""
+        with plain_words(self._path, str(self._name)), self._transaction():
+            self._grow(self._layout)
+            if self._mode == "replace":
+                self._swap()
+            self._keep_state(state, pending=False)
+
+    def close(self) -> None:
+        """Let go of the file. A `replace` that was not finished leaves the table as it was."""
+        with plain_words(self._path, str(self._name)):
+            self._connection.close()
+
+    def _in_a_go(self, rows: Rows) -> list[str] | None:
+        """The chunk as texts for DuckDB, or None where it has to be looked at row by row."""
+        if not all(rows) or any(row.get(field) is None for field in self._key for row in rows):
+            return None
+        try:
+            return _texts(rows, self._layout)
+        except (KeyError, TypeError, ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+            return None
+
+    def _one_by_one(self, rows: Rows) -> Fitted:
+        have = _trees(self._layout)
+        fitted = fit_rows(rows, {wire: softened(tree) for wire, tree in have.items()}, self._key)
+        if strict := self._inexact(fitted.trees):
+            trees = {wire: tree if wire in strict else softened(tree) for wire, tree in have.items()}
+            fitted = fit_rows(rows, trees, self._key)
+        return self._cast(fitted)
+
+    def _inexact(self, grown: Mapping[str, Tree]) -> set[str]:
+        """Fields whose stored integers would lose digits as floats."""
+        lossy = set()
+        for column in self._there.columns:
+            test = inexact(quote(column.name), column.tree, grown[column.wire])
+            if test and self._connection.execute(f"SELECT 1 FROM {self._into.sql} WHERE {test} LIMIT 1").fetchone():
+                lossy.add(column.wire)
+        return lossy
+
+    def _cast(self, fitted: Fitted) -> Fitted:
+        """Sort out the rows with values that DuckDB cannot cast to a column's own type, one that we never make."""
+        reasons: dict[int, tuple[str, str]] = {}
+        for wire, tree in fitted.trees.items():
+            if not columns.has_foreign(tree):
+                continue
+            texts = [columns.as_text(row.get(wire)) for row in fitted.rows]
+            failed = self._connection.execute(
+                "SELECT place FROM (SELECT unnest($1::VARCHAR[]) AS text, unnest(range(len($1::VARCHAR[]))) AS place)"
+                f" WHERE text IS NOT NULL AND TRY_CAST(text AS {sql_type(tree)}) IS NULL",
+                [texts],
+            ).fetchall()
+            for (place,) in failed:
+                reasons[place] = (wire, f"'{str(texts[place])[:40]}' does not fit the column's type {sql_type(tree)}")
+        return fitted.without(reasons)
+
+    def _deliver(self, rows: Rows, texts: list[str], layout: Layout, state: bytes | None) -> tuple[int, int]:
+        """Write and commit; how many were delivered and how many unchanged."""
+        with self._transaction():
+            self._grow(layout)
+            delivered = self._merge(rows, texts, layout) if self._key else self._insert(self._into.sql, texts, layout)
+            self._keep_state(state, pending=self._mode == "replace")
+        self._there = self._layout = layout
+        return delivered, len(rows) - delivered
+
+    def _grow(self, layout: Layout) -> None:
+        for statement in statements(self._into.sql, self._there, layout):
+            self._connection.execute(statement)
+
+    def _insert(self, table: str, texts: list[str], layout: Layout) -> int:
+        written = 0
+        for text in texts:
+            self._connection.execute(
+                f"INSERT INTO {table} SELECT unnest(from_json_strict(line, $2))"
+                " FROM (SELECT unnest(string_split($1, chr(10))) AS line)",
+                [text, layout.structure],
+            )
+            written += text.count("\n") + 1
+        return written
+
+    def _merge(self, rows: Rows, texts: list[str], layout: Layout) -> int:
+        if not texts:
+            return 0
+        keys = [quote(layout.by_wire[field].name) for field in self._key]
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {_INCOMING} AS SELECT * FROM {self._into.sql} LIMIT 0")
+        self._insert(_INCOMING, texts, layout)
+        if not self._surely_distinct(rows, layout):
+            last = f"SELECT max(rowid) FROM {_INCOMING} GROUP BY {', '.join(keys)}"
+            self._connection.execute(f"DELETE FROM {_INCOMING} WHERE rowid NOT IN ({last})")
+        same = " AND ".join(f"old.{key} = new.{key}" for key in keys)
+        others = [quote(c.name) for c in layout.columns if c.wire not in self._key and c.tree != columns.ANYTHING]
+        update = (
+            f"WHEN MATCHED AND ({' OR '.join(f'old.{n} IS DISTINCT FROM new.{n}' for n in others)})"
+            f" THEN UPDATE SET {', '.join(f'{n} = new.{n}' for n in others)}"
+            if others
+            else ""
+        )
+        [[written]] = self._connection.execute(
+            f"MERGE INTO {self._into.sql} AS old USING {_INCOMING} AS new ON {same}"
+            f" {update} WHEN NOT MATCHED THEN INSERT"
+        ).fetchall()
+        return int(written)
+
+    def _surely_distinct(self, rows: Rows, layout: Layout) -> bool:
+        """Whether no two rows have one key, seen without asking DuckDB: only for texts and integers are we sure."""
+        kinds = {layout.by_wire[field].tree for field in self._key}
+        if not all(isinstance(kind, Leaf) and kind.type in (columns.VARCHAR, columns.BIGINT) for kind in kinds):
+            return False
+        return len({tuple(row[field] for field in self._key) for row in rows}) == len(rows)
+
+    def _swap(self) -> None:
+        if kind_of(self._connection, self._into):
+            self._connection.execute(f"DROP TABLE IF EXISTS {self._name.sql}")
+            self._connection.execute(f"ALTER TABLE {self._into.sql} RENAME TO {quote(self._name.table)}")
+        elif kind_of(self._connection, self._name):
+            self._connection.execute(f"DELETE FROM {self._name.sql}")
+
+    def _state_of(self, *, pending: bool) -> bytes | None:
+        found = self._connection.execute(
+            f"SELECT state FROM _connectory_state WHERE {_OF_TABLE} AND pending = $2 AND (run = $3 OR NOT pending)",
+            [str(self._name), pending, self._run],
+        ).fetchone()
+        return found[0] if found else None
+
+    def _forget_pending(self) -> None:
+        self._connection.execute(f"DELETE FROM _connectory_state WHERE {_OF_TABLE} AND pending", [str(self._name)])
+
+    def _keep_state(self, state: bytes | None, *, pending: bool) -> None:
+        if not pending and self._mode == "replace":
+            state = self._state_of(pending=True) if state is None else state
+            self._forget_pending()
+        if state is None:
+            return
+        kept = [str(self._name), pending, self._run, state]
+        [[updated]] = self._connection.execute(
+            f"UPDATE _connectory_state SET run = $3, state = $4, saved_at = now() WHERE {_OF_TABLE} AND pending = $2", kept
+        ).fetchall()
+        if not updated:
+            self._connection.execute("INSERT INTO _connectory_state VALUES ($1, $3, $2, $4, now())", kept)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            with suppress(duckdb.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def _trees(layout: Layout) -> dict[str, Tree]:
+    return {column.wire: column.tree for column in layout.columns}
+
+
+def _texts(rows: Rows, layout: Layout) -> list[str]:
+    """The rows as JSON, one a line, every line with every column, cut into texts for one statement each.
+
+    Raises ValueError, TypeError, KeyError or RecursionError where a row is not of the layout.
+    """
+    if layout.renamed:
+        rows = [{layout.by_wire[wire].name: value for wire, value in row.items()} for row in rows]
+    size = max(500, min(_MOST_ROWS, _MOST_VALUES // max(1, len(layout.columns))))
+    texts = []
+    for start in range(0, len(rows), size):
+        checked = msgspec.convert(rows[start : start + size], list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
+        texts.append(_encode(checked).decode().removesuffix("\n"))
+    return texts
