@@ -256,7 +256,9 @@ def bind(plan: Plan, given: Mapping[str, Any], *, filled: Sequence[str] = ()) ->
 
 def _written(parameter: Parameter, value: Any) -> Any:
     written = parameter.write(value)
-    if written in ("", [], {}) and parameter.required and parameter.spot != "fields" and parameter.spot != "body":
+    # A record may be empty where the vendor fills it in; a filter, a path or a list of ids may not.
+    may_be_empty = parameter.spot in ("fields", "body") or isinstance(parameter.field.type, Named)
+    if written in ("", [], {}) and parameter.required and not may_be_empty:
         raise ValueFault("must not be empty")
     return written
 
