@@ -160,7 +160,7 @@ class Line:
             errors=self.errors,
             budgets=self.token_budgets,
             repeatable=True,
-            format=self.formats[self.token.answer],
+            format=self.formats[self.token.reads],
             anonymous=True,
         )
         _, answer = self.exchange(purpose, request)

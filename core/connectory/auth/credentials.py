@@ -91,7 +91,7 @@ def token_request(token: Token, base: str, settings: Mapping[str, Any], render: 
     more = token.after_refusal if refused else None
     query = rendered({**token.query, **(more.query if more else {})})
     fields = rendered({**token.fields, **(more.fields if more else {})})
-    headers = {"Accept": "*/*" if token.answer == "text" else "application/json"}
+    headers = {"Accept": "*/*" if token.reads == "text" else "application/json"}
     headers |= rendered({**token.headers, **(more.headers if more else {})})
     address = render(str(token.get or token.post), settings) or ""
     body: bytes | None = None

@@ -91,13 +91,19 @@ class Token:
         "its body fields; one whose setting is not given is left out", _mapping(), names="settings"
     )
     body: Literal["json", "form", "query"] = word("how the fields are written", "json")
-    answer: Literal["json", "text"] = word("how the answer is read", "json")
+    answer: Literal["json", "text"] | None = word("how the answer is read: text where `value` is `.`, else json", None)
     value: Place = word("where the token is in the answer; `.` is the whole body")
     lasts: tuple[Lifetime, ...] = word(
         "how long it is good: of several facts the earliest that is known; else until it is refused", ()
     )
     keep: Mapping[str, Place] = word("further values of the answer, used as `{{ kept.name }}`", _mapping())
     after_refusal: Send = word("sent besides when a token was refused, lest the old one comes back", Send())
+
+    @property
+    def reads(self) -> str:
+        """The format of the answer: a token that is the whole body is a text."""
+        return self.answer or ("text" if [str(path) for path in self.value.body] == ["."] else "json")
+
 
 
 @attrs.frozen(kw_only=True)
