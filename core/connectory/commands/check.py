@@ -11,7 +11,7 @@ import attrs
 import click
 
 from connectory.commands.messages import note
-from connectory.commands.project import project_root
+from connectory.commands.project import FOLDERS, project_root, root_of
 
 if TYPE_CHECKING:
     from connectory.errors import Fault
@@ -67,7 +67,7 @@ def _faults(subjects: Iterable[Subject]) -> list[Fault]:
 
 def _given(paths: Iterable[Path], project: str | None) -> Iterator[Subject]:
     for path in paths:
-        root = project_root(project or str(path.resolve() if path.is_dir() else path.resolve().parent))
+        root = project_root(project) if project else root_of(path)
         yield from _in_folder(path, root) if path.is_dir() else [_subject(path, root)]
 
 
@@ -82,7 +82,7 @@ def _everything(project: str | None) -> Iterator[Subject]:
 
 def _in_folder(folder: Path, root: Path | None) -> Iterator[Subject]:
     """The specs, recipes and plug-ins of a project's folder, or the files of a folder that is one of these."""
-    inner = [folder / name for name in ("specs", "recipes", "connectors") if (folder / name).is_dir()]
+    inner = [folder / name for name in FOLDERS if (folder / name).is_dir()]
     for place in inner or [folder]:
         pattern = "*.py" if place.name == "connectors" else "*.yaml"
         yield from (_subject(path, root) for path in sorted(place.glob(pattern)) if not path.name.startswith("_"))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from connectory.commands.messages import note
 
 ROWS: Final = 5
+WIDEST: Final = 24  # of a column: a glance shows many fields rather than whole values
 
 
 def glance(destination: Mapping[str, Any], root: Path) -> None:
@@ -19,18 +20,15 @@ def glance(destination: Mapping[str, Any], root: Path) -> None:
     """
     if "duckdb" not in destination:
         return
-    import duckdb
+    from connectory.commands.table import terminal_width, write_table
+    from connectory.destinations.duckdb import count
+    from connectory.destinations.duckdb import glance as first_rows
 
-    from connectory.commands.table import write_table
-
-    path = root / str(destination["duckdb"])
-    table = str(destination["table"])
+    path, table = root / str(destination["duckdb"]), str(destination["table"])
     if not path.exists():
         return
-    name = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
-    with duckdb.connect(str(path), read_only=True) as database:
-        count = database.sql(f"select count(*) from {name}").fetchall()[0][0]
-        found = database.sql(f"select * from {name} limit {ROWS}")
-        rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
-    note(f"table {table} in {path} holds {count:,} row{'' if count == 1 else 's'}; the first of them:")
-    write_table([rows], sys.stdout.buffer, count_rows=False)
+    total = count(path, table)
+    names, rows = first_rows(path, table, ROWS)
+    note(f"table {table} in {path} holds {total:,} row{'' if total == 1 else 's'}{'; the first:' if rows else ''}")
+    records = [dict(zip(names, row, strict=True)) for row in rows]
+    write_table([records], sys.stdout.buffer, room=terminal_width() or 100, widest=WIDEST, told=False)

@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,7 +22,7 @@ from connectory.values.texts import parse_row
 
 STDIN = "-"
 FORMATS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode  # 0.1 stays 0.1, also in a field declared decimal
 _PEEK = 65536
 
 
@@ -30,7 +31,8 @@ def read_body(data: str, stdin: BinaryIO) -> Any:
     if data == STDIN:
         return _json(stdin.read(), "standard input")
     if data.startswith("@"):
-        return _json(_open(data[1:]).read(), data[1:])
+        with _open(data[1:]) as file:
+            return _json(file.read(), data[1:])
     return _json(data.encode(), "--data")
 
 
@@ -145,4 +147,4 @@ def into_arguments(plan: Plan, data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ArgumentError(f"{plan.name}: --data must be an object of its fields, got {type(data).__name__}")
     by_wire = {p.wire: p.name for p in plan.parameters.values() if p.spot in ("fields", "variables")}
-    return {by_wire.get(name, name): value for name, value in data.items()}
+    return {by_wire.get(str(name), str(name)): value for name, value in data.items()}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from connectory.commands.messages import note
 from connectory.commands.project import registry_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def command(project: str | None, plugins: bool) -> None:
     registry = registry_of(project)
     for line in plugin_lines(registry) if plugins else vendor_lines(registry, project):
         click.echo(line)
+    if registry.broken and not plugins:
+        note(f"{', '.join(registry.broken)} could not be loaded; connectory list --plugins says why")
 
 
 def vendor_lines(registry: Registry, project: str | None) -> list[str]:

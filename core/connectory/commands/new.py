@@ -35,7 +35,8 @@ def new_connector(project: str | None, name: str) -> None:
     root = project_root(project) or Path(project or ".")
     text = _starter("connector.yaml").replace("NAME", name).replace("VARIABLE", variable_name(name, "api_key"))
     path = _write(root / "specs" / f"{name}.yaml", text)
-    write_schema(root, project)
+    write_schema("specs", root, project)
+    _begin_project(root)
     note(f"wrote {path}: put in what the vendor's documentation says, then: connectory check {path}")
 
 
@@ -46,6 +47,7 @@ def new_connector(project: str | None, name: str) -> None:
 @click.pass_obj
 def new_recipe(project: str | None, name: str, vendor: str, operation: str) -> None:
     """Write recipes/NAME.yaml, which syncs the list OPERATION of VENDOR into a table."""
+    from connectory.commands.schema import write_schema
     from connectory.connecting import open_spec
     from connectory.describe import plan_of
     from connectory.errors import ArgumentError
@@ -73,9 +75,17 @@ def new_recipe(project: str | None, name: str, vendor: str, operation: str) -> N
         .replace("TARGET", target)
     )
     path = _write(root / "recipes" / f"{name}.yaml", text)
+    write_schema("recipes", root, project)
+    _begin_project(root)
     note(f"wrote {path}; run it: connectory sync {path}")
     if required:
         note(f"{operation} must be given {', '.join(required)}: put it into `with` first")
+
+
+def _begin_project(root: Path) -> None:
+    """The file that makes a folder a project, and says how to give settings, unless it is there."""
+    if not (root / "connectory.toml").exists():
+        _write(root / "connectory.toml", _starter("connectory.toml"))
 
 
 def _starter(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, Literal
 
 import msgspec
 
-from connectory.commands.table import write_table
+from connectory.commands.table import terminal_width, write_table
 from connectory.errors import ArgumentError, DestinationError
 
 Form = Literal["table", "json", "jsonl", "csv", "parquet"]
@@ -57,9 +57,15 @@ def write_one(value: Any, form: Form, out: BinaryIO) -> None:
     elif form == "json":
         out.write(msgspec.json.format(_encode(value), indent=2) + b"\n")
     elif form == "table" and isinstance(value, Mapping):
-        write_table([[{"field": name, "value": held} for name, held in value.items()]], out, count_rows=False)
+        write_table(
+            [[{"field": name, "value": held} for name, held in value.items()]], out, room=terminal_width(), told=False
+        )
     else:
         write_pages([value if isinstance(value, list) else [value]], form, out)
+
+
+def _write_table(pages: Pages, out: BinaryIO) -> None:
+    write_table(pages, out, room=terminal_width())
 
 
 def _write_lines(pages: Pages, out: BinaryIO) -> None:
@@ -151,7 +157,7 @@ def _hollow(pa: Any, kind: Any) -> bool:
 
 
 _WRITERS: Final[Mapping[Form, Callable[[Pages, BinaryIO], None]]] = {
-    "table": write_table,
+    "table": _write_table,
     "json": _write_json,
     "jsonl": _write_lines,
     "csv": _write_csv,

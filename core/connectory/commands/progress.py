@@ -59,7 +59,7 @@ def _live() -> Iterator[Tell]:
         TextColumn("{task.fields[waiting]}"),
     )
     tasks: dict[str, TaskID] = {}
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
 
         def tell(name: str, progress: Progress) -> None:
             if name not in tasks:

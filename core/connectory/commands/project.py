@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+FOLDERS: Final = ("specs", "recipes", "connectors")
 
 if TYPE_CHECKING:
     from connectory.plugins.registry import Registry
@@ -16,6 +18,12 @@ def project_root(project: str | None) -> Path | None:
 
     home = open_project(project)
     return home.root if home else None
+
+
+def root_of(path: Path) -> Path | None:
+    """The project that a spec, recipe or plug-in belongs to, or that a folder is."""
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    return project_root(str(folder)) or (project_root(str(folder.parent)) if folder.name in FOLDERS else None)
 
 
 def registry_of(project: str | None) -> Registry:

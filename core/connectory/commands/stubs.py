@@ -81,7 +81,7 @@ def command(project: str | None, vendors: tuple[str, ...], folder: Path | None) 
             (place / f"{module_name(spec.name)}.pyi").write_text(vendor_stub(spec, plans), encoding="utf-8")
     except OSError as why:
         raise ArgumentError(f"cannot write {place}: {why.strerror}") from None
-    note(f"wrote {place} for {', '.join(spec.name for spec in specs)}")
+    note(f"wrote {place} for {', '.join(spec.name for spec in specs) or 'no connector: none is installed'}")
 
 
 def module_name(vendor: str) -> str:
@@ -181,6 +181,8 @@ def _namespace(name: str, base: str, prefix: str, plans: Mapping[str, Plan], abo
         else:
             yield from _namespace(inner, "Namespace", f"{full}.", plans, "")
         body += ["    @property", f"    def {word}(self) -> {inner}: ..."]
+    if base == "Connector":
+        body.append(f"    def __enter__(self) -> {name}: ...")
     yield from [f"class {name}({base}):", *_doc(about, "    "), *(body or ["    ..."]), ""]
 
 

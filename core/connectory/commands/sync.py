@@ -12,7 +12,7 @@ import click
 from connectory.commands.completion import complete_recipe
 from connectory.commands.connection import parse_settings, settings_options
 from connectory.commands.messages import explain, note
-from connectory.commands.project import project_root
+from connectory.commands.project import project_root, root_of
 
 if TYPE_CHECKING:
     from connectory.recipes.sync import Report
@@ -53,17 +53,20 @@ def command(
     settings = parse_settings(assignments, server)
     codes: list[int] = []
     for file in files:
+        root = root_of(file) or file.resolve().parent
         try:
             with show_progress() as tell:
                 told = partial(tell, file.stem)
-                report = run_recipe(file, settings=settings, profile=profile, max_wait=max_wait, on_progress=told)
+                report = run_recipe(
+                    file, settings=settings, profile=profile, max_wait=max_wait, root=root, on_progress=told
+                )
         except InputError as why:
             if not codes:
                 raise
             note(explain(why))
             codes.append(why.exit_code)
             continue
-        account(report, project_root(str(file.resolve().parent)) or file.resolve().parent)
+        account(report, root)
         codes.append(report.exit_code)
     ctx.exit(worst(codes))
 

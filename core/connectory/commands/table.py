@@ -28,13 +28,24 @@ class Column:
     right: bool
 
 
-def write_table(pages: Iterable[Sequence[Any]], out: BinaryIO, *, count_rows: bool = True) -> None:
-    """Write a heading and a line for each record. Fields that find no room are named on stderr, after the count."""
+def write_table(
+    pages: Iterable[Sequence[Any]],
+    out: BinaryIO,
+    *,
+    room: int | None = None,
+    widest: int = _WIDEST,
+    told: bool = True,
+) -> None:
+    """Write a heading and a line for each record.
+
+    `room` is how wide a line may be, `widest` how wide a column, in cells of a terminal. With `told`, the number of
+    records and the fields that found no room are said on stderr.
+    """
     records: Iterator[Mapping[str, Any]] = (
         record if isinstance(record, Mapping) else {"value": record} for page in pages for record in page
     )
     first = list(islice(records, _FIRST))
-    shown, left_out = _columns(first, _room())
+    shown, left_out = _columns(first, room, widest)
     if shown:
         _line(out, [(column.name, column) for column in shown])
         _line(out, [("-" * column.width, column) for column in shown])
@@ -43,13 +54,12 @@ def write_table(pages: Iterable[Sequence[Any]], out: BinaryIO, *, count_rows: bo
         count += 1
         _line(out, [(_text(record.get(column.name)), column) for column in shown])
     out.flush()
-    told = [f"{count:,} row{'' if count == 1 else 's'}"] if count_rows else []
-    told += [f"not shown: {', '.join(left_out)}"] if left_out else []
     if told:
-        click.echo(f"({'; '.join(told)})", err=True)
+        more = f"; not shown: {', '.join(left_out)}" if left_out else ""
+        click.echo(f"({count:,} row{'' if count == 1 else 's'}{more})", err=True)
 
 
-def _room() -> int | None:
+def terminal_width() -> int | None:
     """Cells of a line on the terminal; None where there is no terminal to run over the edge of."""
     if not sys.stdout.isatty():
         return None
@@ -58,14 +68,14 @@ def _room() -> int | None:
     return get_terminal_size().columns
 
 
-def _columns(records: Sequence[Mapping[str, Any]], room: int | None) -> tuple[list[Column], list[str]]:
+def _columns(records: Sequence[Mapping[str, Any]], room: int | None, widest: int) -> tuple[list[Column], list[str]]:
     """The columns that fit, in the order of the fields, and the names of those that do not; empty ones count last."""
     names = list(dict.fromkeys(name for record in records for name in record))
     filled = [name for name in names if any(record.get(name) not in (None, "", [], {}) for record in records)]
     shown: list[Column] = []
     used = 0
     for name in filled or names:
-        column = _column(name, [record.get(name) for record in records])
+        column = _column(name, [record.get(name) for record in records], widest)
         needed = column.width + (len(_GAP) if shown else 0)
         if room is not None and shown and used + needed > room:
             continue
@@ -75,13 +85,13 @@ def _columns(records: Sequence[Mapping[str, Any]], room: int | None) -> tuple[li
     return shown, [name for name in names if name not in kept]
 
 
-def _column(name: str, values: Sequence[Any]) -> Column:
+def _column(name: str, values: Sequence[Any], widest: int) -> Column:
     from rich.cells import cell_len
 
     width = max(map(cell_len, [name, *map(_text, values)]))
     numbers = [value for value in values if value is not None]
     right = bool(numbers) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers)
-    return Column(name, min(width, _WIDEST), right)
+    return Column(name, min(width, widest), right)
 
 
 def _text(value: Any) -> str:

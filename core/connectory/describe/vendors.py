@@ -23,7 +23,7 @@ def plan_of(spec: Spec, registry: Registry, name: str) -> Plan:
 
 def describe_strategy(spec: Spec, registry: Registry) -> str:
     """One line: `query-key token (24 h), bearer; page number, 500 records a page; batches of 1,000, all or nothing`."""
-    auth = words.joined((_auth(one, registry) for one in spec.auth), "or") if spec.auth else "no credentials"
+    auth = " or ".join(_auth(one, registry) for one in spec.auth) or "no credentials"
     used = dict.fromkeys(operation.pages for operation in spec.operations.values() if operation.pages)
     pagers = [spec.pagers[name] for name in used if name]
     paging = dict.fromkeys(registry.pagers[pager.use].about(pager) for pager in pagers)

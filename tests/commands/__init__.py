@@ -1,0 +1,1 @@
+"""The commands, run as users run them, against vendors on loopback."""
