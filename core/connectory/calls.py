@@ -148,7 +148,7 @@ class Line:
         token = self.tokens.get_or_fetch(
             self.token_key, self.clock, lambda: self._fetch_token(refused is not None), refused=refused
         )
-        self.redactor.add(token.value.reveal())
+        self.redactor.add(token.value, passing=True)
         return token
 
     def _fetch_token(self, refused: bool) -> KeptToken:
@@ -165,7 +165,7 @@ class Line:
         )
         _, answer = self.exchange(purpose, request)
         token = read_token(self.token, answer, self.codecs, self.clock.now(), self.vendor)
-        self.redactor.add(token.value.reveal())
+        self.redactor.add(token.value, passing=True)
         return token
 
     def _readable(self, purpose: Purpose, request: Request, answer: Answer, attempt: int) -> Answer:

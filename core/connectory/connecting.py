@@ -27,7 +27,7 @@ from connectory.outcomes import compile_rules
 from connectory.plugins.registry import Registry
 from connectory.plugins.registry import load_registry as _load_registry
 from connectory.retry import DEFAULT, Policy
-from connectory.secrets import Redactor, Secret
+from connectory.secrets import Hidden, Redactor, Secret
 from connectory.settings import Project, Resolved, SettingWanted, find_project, resolve_settings
 from connectory.spec.checks.walking import walk, words_at
 from connectory.spec.expressions import compile_expression, expression_names
@@ -53,7 +53,7 @@ class Parts:
     ledger: Ledger | None = None
     tokens: TokenStore | None = None
     transport: Transport | None = None
-    environ: Mapping[str, str] = attrs.Factory(lambda: os.environ)
+    environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     policy: Policy = DEFAULT
 
 
@@ -74,11 +74,13 @@ def connect(
 
     Raises ArgumentError for a vendor nobody brings, SpecError for a wrong spec, SettingError for settings.
     """
+    given = Hidden(settings)  # a secret among them stays out of tracebacks
+    del settings
     parts = parts or Parts()
     home = open_project(project)
     registry = load_registry(home.root if home else None)
     loaded = load_spec(registry, vendor, read_discovered(discovery_file(home, vendor)))
-    resolved = _resolve(loaded.spec, registry, settings, parts.environ, home, profile)
+    resolved = _resolve(loaded.spec, registry, given, parts.environ, home, profile)
     return Connector(_engine(loaded.spec, registry, resolved, parts, max_wait), discovery_file(home, vendor))
 
 
@@ -130,7 +132,9 @@ def _resolve(
         SettingWanted(name=name, secret=False, required=False, default=None, about=about)
         for name, about in UNIVERSAL.items()
     ]
-    found = resolve_settings(spec.name, wanted, given, environ, project, registry.secrets, profile=profile)
+    found = resolve_settings(
+        spec.name, wanted, given, environ, project, registry.secrets, profile=profile, vendors=registry.specs
+    )
     values = {name: _typed(spec, name, resolved) for name, resolved in found.items()}
     for name, setting in spec.settings.items():
         if setting.value is not None:
@@ -142,30 +146,32 @@ def _typed(spec: Spec, name: str, resolved: Resolved) -> Any:
     value, setting = resolved.value, spec.settings.get(name, _UNIVERSAL_TYPES.get(name, Setting()))
     if value is None:
         return None
-    clear = value.reveal() if isinstance(value, Secret) else value
-    if isinstance(clear, str) and not isinstance(value, Secret):
+    where = f"{spec.name}: setting '{name}' ({resolved.place})"
+    if isinstance(value, str):
         try:
-            value = clear = parse_text(clear, setting.type)
+            value = parse_text(value, setting.type)
         except ValueError as why:
-            raise SettingError(f"{spec.name}: setting '{name}' ({resolved.place}): {why}") from None
+            raise SettingError(f"{where}: {why}") from None
     allowed = getattr(setting.type, "values", None)
-    if allowed is not None and clear not in allowed:
-        raise SettingError(
-            f"{spec.name}: setting '{name}' ({resolved.place}): expected one of {', '.join(map(str, allowed))}"
-        )
-    if setting.pattern is not None and not re.fullmatch(setting.pattern, str(clear)):
-        shown = "" if isinstance(value, Secret) else f" '{clear}'"
-        raise SettingError(
-            f"{spec.name}: setting '{name}' ({resolved.place}):{shown} does not look like {setting.pattern}"
-        )
+    if allowed is not None and value not in allowed:
+        raise SettingError(f"{where}: expected one of {', '.join(map(str, allowed))}")
+    if not _fits(setting.pattern, value):
+        shown = "" if isinstance(value, Secret) else f" '{value}'"
+        raise SettingError(f"{where}:{shown} does not look like {setting.pattern}")
     return value
+
+
+def _fits(pattern: str | None, value: Any) -> bool:
+    """Whether a value looks as it must; a secret is revealed in this frame only."""
+    text = value.reveal() if isinstance(value, Secret) else str(value)
+    return pattern is None or re.fullmatch(pattern, text) is not None
 
 
 _UNIVERSAL_TYPES = {"concurrent": Setting(type=Scalar("int")), "allow_http": Setting(type=Scalar("bool"))}
 
 
-def _revealed(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in values.items()}
+def _revealed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return Hidden({name: value.reveal() if isinstance(value, Secret) else value for name, value in values.items()})
 
 
 def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Parts, max_wait: float) -> Engine:

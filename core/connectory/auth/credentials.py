@@ -17,7 +17,7 @@ from connectory.messages import Request, encode_query
 from connectory.outcomes import find_moment
 from connectory.plugins.kinds import AuthKind, Codec
 from connectory.request import cookie_header
-from connectory.secrets import Secret
+from connectory.secrets import Hidden, Secret
 from connectory.spec.language import Auth, Token
 from connectory.spec.places import MISSING
 from connectory.spec.words import Lifetime
@@ -51,10 +51,10 @@ class Credentials:
             request = self.kind.sign(self._options(names), request, now)
         return request
 
-    def _names(self, token: KeptToken | None) -> dict[str, Any]:
+    def _names(self, token: KeptToken | None) -> Mapping[str, Any]:
         if token is None:
-            return dict(self.settings)
-        return {**self.settings, "token": token.value.reveal(), "kept": dict(token.kept)}
+            return self.settings
+        return Hidden({**self.settings, "token": token.value.reveal(), "kept": dict(token.kept)})
 
     def _rendered(self, templates: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, str]:
         texts = {name: self.render(str(template), names) for name, template in templates.items()}

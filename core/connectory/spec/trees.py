@@ -47,16 +47,33 @@ def copy_place(node: N, at: Node) -> N:
     return node
 
 
+def as_written(tree: Table, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The path without the positions of lists of one that are written as that one item."""
+    node: Node | None = tree
+    steps: list[str | int] = []
+    for step in path:
+        if isinstance(step, int) and node is not None and not isinstance(node, Array):
+            continue
+        steps.append(step)
+        if isinstance(node, Table):
+            node = node.get(Text(step))
+        else:
+            node = (
+                node[int(step)] if isinstance(node, Array) and str(step).isdecimal() and int(step) < len(node) else None
+            )
+    return tuple(steps)
+
+
 def locate(tree: Table, path: tuple[str | int, ...], *, at_key: bool) -> tuple[str, int, int]:
     """File, line and column of what stands at a path, or of its key; of the nearest ancestor where nothing does."""
     node: Node = tree
     place: Node = tree
-    for step in path:
+    for step in as_written(tree, path):
         if isinstance(node, Table):
-            place = next((key for key in node if key == str(step)), None) or node
-            if place is node:
+            key = next((key for key in node if key == str(step)), None)
+            if key is None:
                 return file_of(node), node.line, node.column
-            node = node[place]
+            place, node = key, node[key]
         elif isinstance(node, Array) and str(step).isdecimal() and int(step) < len(node):
             node = place = node[int(step)]
         else:
