@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -20,6 +21,11 @@ from connectory.spec.typeexpr import ANY, ListOf, MapOf, Named, Scalar, TypeExpr
 from connectory.spec.words import Field, Records
 from connectory.values.reading import Read, Readers
 from connectory.values.writing import ValueFault, Write, Writers
+
+
+class DeprecatedWarning(UserWarning):
+    """An operation or argument that the vendor gives up was used."""
+
 
 Spot = Literal["path", "query", "headers", "fields", "variables", "body", "document"]
 _WHOLE = (parse_path("."),)
@@ -251,7 +257,17 @@ def bind(plan: Plan, given: Mapping[str, Any], *, filled: Sequence[str] = ()) ->
             spots[parameter.spot][parameter.wire] = written
     if faults:
         raise ArgumentError("\n".join(f"{plan.name}: {fault}" for fault in faults))
+    _warn_deprecated(plan, given)
     return Arguments(**spots, body=body, document=document)
+
+
+def _warn_deprecated(plan: Plan, given: Mapping[str, Any]) -> None:
+    if plan.operation.deprecated:
+        warnings.warn(f"{plan.name} is deprecated", DeprecatedWarning, stacklevel=4)
+    for parameter in plan.parameters.values():
+        if parameter.field.deprecated and given.get(parameter.name) is not None:
+            said = f"{plan.name}: '{parameter.name}' is deprecated{_about(parameter)}"
+            warnings.warn(said, DeprecatedWarning, stacklevel=4)
 
 
 def _written(parameter: Parameter, value: Any) -> Any:

@@ -13,6 +13,7 @@ import pytest
 from connectory import ArgumentError, Connector, Denied, Missing, Parts, Rejected, SettingError, connect
 from connectory.clock import ManualClock
 from connectory.connecting import open_spec
+from connectory.operation import DeprecatedWarning
 from emulators.exchange import Exchange
 from emulators.twelvebuild import ADD_PROJECT, TwelveBuild
 
@@ -188,7 +189,9 @@ AS_WRITTEN = {
 
 
 def test_every_parameter_of_a_project_arrives(builder: Connector, vendor: TwelveBuild) -> None:
-    project = vendor.stored[builder.projects.add(**EVERYTHING)["id"]]
+    with pytest.warns(DeprecatedWarning) as said:
+        project = vendor.stored[builder.projects.add(**EVERYTHING)["id"]]
+    assert [str(one.message).split("'")[1] for one in said] == ["phase", "country"]
     assert project.keys() == {*ADD_PROJECT, "id"}
     assert {name: project[name] for name in AS_WRITTEN} == AS_WRITTEN
     assert project["name"] == EVERYTHING["name"]
