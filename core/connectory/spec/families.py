@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import attrs
 
@@ -34,7 +34,7 @@ def expand_families(
     notes = {section: tree.get(Text(section)) for section in ("assumed", "sources")}
     expanded = {section: copy_place(Table(node), node) for section, node in notes.items() if isinstance(node, Table)}
     for name, family in families.items():
-        if not isinstance(family, Table) or not isinstance(family.get(Text("operations")), Table):
+        if not _can_be_expanded(family):
             continue  # the structure check says what is wrong
         compiled: dict[str, Expression | None] = {}
         for row in _rows(family, discovered.get(str(name), ())):
@@ -51,6 +51,12 @@ def _key(tree: Table, name: str) -> Text:
     return next(key for key in tree if key == name)
 
 
+def _can_be_expanded(family: Node) -> TypeGuard[Table]:
+    if not isinstance(family, Table) or not isinstance(family.get(Text("operations")), Table):
+        return False
+    return isinstance(family.get(Text("resource")), Text)
+
+
 def _rows(family: Table, discovered: Sequence[Row]) -> list[Row]:
     known = family.get(Text("known"))
     listed = as_data(known) if isinstance(known, Array) else [] if known is None else [as_data(known)]
@@ -64,7 +70,7 @@ def _rows(family: Table, discovered: Sequence[Row]) -> list[Row]:
 def _expand_object(texts: _Texts, family: Table, operations: Table, notes: Mapping[str, Table]) -> None:
     """Adds the operations of one object."""
     name = texts.family
-    resource = str(texts.fill(family.get(Text("resource"), Text("")), f"/families/{name}/resource"))
+    resource = str(texts.fill(family[Text("resource")], f"/families/{name}/resource"))
     written = family[Text("operations")]
     assert isinstance(written, Table)
     for verb, operation in written.items():

@@ -105,7 +105,6 @@ class Token:
         return self.answer or ("text" if [str(path) for path in self.value.body] == ["."] else "json")
 
 
-
 @attrs.frozen(kw_only=True)
 class Auth:
     """How each request proves itself: `token` (optional) gets a credential, the rest sends it."""

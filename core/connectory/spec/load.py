@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -15,8 +15,8 @@ from connectory.plugins.registry import Registry, SpecFile
 from connectory.spec.checks import check_spec
 from connectory.spec.families import expand_families
 from connectory.spec.language import LANGUAGE_VERSION, Spec
-from connectory.spec.structure import problems_of, shared_converter
-from connectory.spec.trees import Array, Table, Text, copy_place, locate, read_tree, unite
+from connectory.spec.structure import Path, Problem, problems_of, shared_converter
+from connectory.spec.trees import Array, Table, Text, as_written, copy_place, locate, read_tree, unite
 
 
 @attrs.frozen
@@ -49,37 +49,31 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
     """The spec in one file, united with what it extends and what was discovered."""
     file = str(source.file)
     tree = read_tree(source.file.read_bytes(), file)
+    _check_version(tree)
     faults: list[Fault] = []
-    _check_version(tree, faults)
     tree = _with_base(registry, tree, source, faults)
     tree = _with_types(tree, discovered.types)
     tree = _with_pagers(tree, discovered.pagers)
-    tree = expand_families(tree, discovered.objects, registry.filters, faults)
-    if faults:
-        raise SpecError(_sorted(faults))
-    spec = _structure(registry, tree, faults)
-    if spec is not None:
-        if source.vendor != spec.name:
-            faults.append(
-                _fault(
-                    tree,
-                    ("name",),
-                    f"the file is named {source.vendor}.yaml, the connector '{spec.name}': one name for both",
-                    False,
-                )
-            )
-        faults += [_fault(tree, path, message, at_key) for path, message, at_key in check_spec(spec, registry)]
+    unfilled: list[Fault] = []
+    tree = expand_families(tree, discovered.objects, registry.filters, unfilled)
+    spec, problems = _structure(registry, tree)
+    if spec is not None and not unfilled:
+        problems = [*_check_name(spec, source), *check_spec(spec, registry)]
+    spoilt = {(fault.file, fault.line, fault.column) for fault in unfilled}  # nothing more can be said of these texts
+    found = [_fault(tree, *problem) for problem in problems]
+    faults += [*unfilled, *(fault for fault in found if (fault.file, fault.line, fault.column) not in spoilt)]
     if faults or spec is None:
         raise SpecError(_sorted(faults))
     return Loaded(spec, tree, file)
 
 
-def _check_version(tree: Table, faults: list[Fault]) -> None:
+def _check_version(tree: Table) -> None:
+    """Nothing else is said of a file in words that this version may not know."""
     said = tree.get(Text("connectory"))
     if isinstance(said, Text) and said.isdecimal() and int(said) > LANGUAGE_VERSION:
         own = f"this Connectory reads up to {LANGUAGE_VERSION}: install a newer one"
         message = f"this spec is written in version {said} of the language, {own}"
-        faults.append(_fault(tree, ("connectory",), message, False))
+        raise SpecError([_fault(tree, ("connectory",), message, False)])
 
 
 def _with_base(registry: Registry, tree: Table, source: SpecFile, faults: list[Fault]) -> Table:
@@ -89,8 +83,7 @@ def _with_base(registry: Registry, tree: Table, source: SpecFile, faults: list[F
     packaged = registry.packaged.get(str(base))
     if packaged is None or packaged.file == source.file:
         message = f"no packaged connector '{base}'{nearest(base, registry.packaged)}"
-        faults.append(_fault(tree, ("extends",), message, False))
-        return tree
+        raise SpecError([_fault(tree, ("extends",), message, False)])
     return unite(read_tree(packaged.file.read_bytes(), str(packaged.file)), tree, faults)
 
 
@@ -141,18 +134,26 @@ def _as_tree(value: Any, at: Table) -> Any:
     return text
 
 
-def _structure(registry: Registry, tree: Table, faults: list[Fault]) -> Spec | None:
+def _structure(registry: Registry, tree: Table) -> tuple[Spec | None, list[Problem]]:
     try:
-        spec: Spec = shared_converter(registry).structure(tree, Spec)
+        return shared_converter(registry).structure(tree, Spec), []
     except BaseValidationError as group:
-        faults += [_fault(tree, path, message, at_key) for path, message, at_key in problems_of(group)]
-        return None
-    return spec
+        return None, list(problems_of(group))
 
 
-def _fault(tree: Table, path: tuple[str | int, ...], message: str, at_key: bool) -> Fault:
+def _check_name(spec: Spec, source: SpecFile) -> Iterator[Problem]:
+    if source.vendor != spec.name:
+        yield (
+            ("name",),
+            f"the file is named {source.vendor}.yaml, the connector '{spec.name}': one name for both",
+            False,
+        )
+
+
+def _fault(tree: Table, path: Path, message: str, at_key: bool) -> Fault:
     file, line, column = locate(tree, path, at_key=at_key)
-    return Fault(file, line, column, "/" + "/".join(map(str, path)) if path else "", message)
+    written = as_written(tree, path)
+    return Fault(file, line, column, "/" + "/".join(map(str, written)) if written else "", message)
 
 
 def _sorted(faults: list[Fault]) -> list[Fault]:
@@ -163,7 +164,7 @@ def _sorted(faults: list[Fault]) -> list[Fault]:
     return sorted(told.values(), key=lambda fault: (fault.file, fault.line, fault.column))
 
 
-def read_discovered(file: Path) -> Discovered:
+def read_discovered(file: pathlib.Path) -> Discovered:
     """The kept result of a discovery; empty when there is none. Raises SpecError when it is broken."""
     if not file.exists():
         return Discovered()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from typing import Final, Literal
@@ -96,7 +97,19 @@ def parse_field(text: str) -> FieldExpression:
     required = head.endswith("!")
     if required:
         head = head[:-1].rstrip()
-    return FieldExpression(parse_type(head), required, frozenset(modifiers), default)
+    kind = parse_type(head)
+    _check_last_value(kind)
+    return FieldExpression(kind, required, frozenset(modifiers), default)
+
+
+def _check_last_value(kind: TypeExpr) -> None:
+    """Values may hold spaces, so a misspelt modifier behind them would be read as part of the last one."""
+    while isinstance(kind, ListOf | MapOf):
+        kind = kind.item if isinstance(kind, ListOf) else kind.value
+    last = str(kind.values[-1]).split() if isinstance(kind, OneOf) else []
+    close = difflib.get_close_matches(last[-1], MODIFIERS, n=1, cutoff=0.8) if len(last) > 1 else []
+    if close:
+        raise ValueError(f"unknown word '{last[-1]}' after the values; did you mean '{close[0]}'?")
 
 
 def _split_default(text: str) -> tuple[str, str | None]:
@@ -148,8 +161,8 @@ def _named(text: str, *, partial: bool) -> Named:
     if not text:
         raise ValueError("a type is missing; write one such as 'str' or 'list of int'")
     first, *rest = text.split()
-    if rest and first.rstrip("!") in SCALARS:
-        word = rest[0]
+    if rest and (first.rstrip("!") in SCALARS or _NAME.fullmatch(first.rstrip("!"))):
+        word = next((word for word in rest if word not in MODIFIERS), rest[0])
         raise ValueError(f"unknown word '{word}' after the type{nearest(word, MODIFIERS)}")
     raise ValueError(f"unknown type '{text}'{nearest(text, [*SCALARS, 'list of', 'map of', 'one of', 'part of'])}")
 

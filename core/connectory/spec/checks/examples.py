@@ -25,8 +25,7 @@ def check(spec: Spec) -> Iterator[Problem]:
         yield from _arguments(operation, path)
         yield from _records(operation, pager, path)
         for number, results in enumerate(operation.results if answers else ()):
-            step: Path = (number,) if len(operation.results) > 1 else ()
-            yield from _results(results, answers, (*path, "results", *step))
+            yield from _results(results, answers, (*path, "results", number))
         if operation.pages:
             paged[operation.pages] += answers
     for pager_name, answers in paged.items():

@@ -152,9 +152,8 @@ def _batch(case: _Case) -> Iterator[Problem]:
     for number, results in enumerate(operation.results):
         key = results.key.item if results.key else None
         if fields and "*" not in fields and key and key.steps and str(key.steps[0]) not in fields:
-            step: Path = (number,) if len(operation.results) > 1 else ()
             message = f"'{key}' is no field of the items{nearest(str(key), fields)}"
-            yield (*path, "results", *step, "key"), message, False
+            yield (*path, "results", number, "key"), message, False
 
 
 def _batched_list(case: _Case, batch: Batch) -> Iterator[Problem]:

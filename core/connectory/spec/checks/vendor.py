@@ -39,7 +39,7 @@ def check(spec: Spec, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:
         if setting.value is not None and (setting.required or setting.default is not None):
             yield ("settings", name, "value"), "a computed setting is neither required nor has it a default", False
     for number, auth in enumerate(spec.auth):
-        yield from _auth(("auth", number) if len(spec.auth) > 1 else ("auth",), auth)
+        yield from _auth(("auth", number), auth)
     for name, limit in spec.limits.items():
         yield from _limit(("limits", name), limit)
     for name, family in spec.families.items():

@@ -13,7 +13,6 @@ from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeEx
 from connectory.spec.words import Anything, Texts
 
 _LEAVES: Final = frozenset({AnswerPath, ListOf, MapOf, Named, OneOf, Scalar, Anything, Texts})
-_PROSE: Final = frozenset({"about", "obtain", "docs"})
 
 
 @attrs.frozen
@@ -69,7 +68,7 @@ def _may_hold(field: attrs.Attribute[Any]) -> bool:
 def _is_fixed(field: attrs.Attribute[Any]) -> bool:
     parts = set(_parts(field.type))
     may_hold = field.metadata.get("names") or field.metadata.get("filled")
-    return not may_hold and field.name not in _PROSE and (str in parts or AnswerPath in parts)
+    return not may_hold and (str in parts or AnswerPath in parts)
 
 
 def walk(value: Any, path: Path = ()) -> list[tuple[Path, Any]]:

@@ -1,0 +1,226 @@
+"""Every word of the shipped specs that the language or the same file knows, misspelt: each is caught where it stands.
+
+Many words are misspelt at once, but never two of which one could hide the other; each must be named by a fault at its
+own line and column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+import pytest
+
+from connectory.plugins.registry import Registry
+from connectory.spec import language, words
+from connectory.spec.structure import FIELD_CLASSES
+from connectory.spec.trees import Table, read_tree
+from connectory.spec.typeexpr import MODIFIERS, SCALARS, TypeExpr
+from spec.loading import faults_of
+from spec.vocabulary import Spot, free_keys_in, keys_in, scalars_in
+
+VENDORS = ("12build", "12traits", "12twenty", "twenty")
+Path_ = tuple[str | int, ...]
+Change = tuple[Spot, str, str]  # where, the word there, the misspelt word
+
+
+def misspelt(word: str) -> str:
+    """The word with a letter too many, as no word of the specs has it."""
+    return f"{word[:-1]}q{word[-1]}" if len(word) > 1 else f"{word}q"
+
+
+def source_of(registry: Registry, vendor: str) -> tuple[str, Table]:
+    """The text and the tree of a packaged spec."""
+    file = registry.packaged[vendor].file
+    source = file.read_bytes()
+    return source.decode(), read_tree(source, str(file))
+
+
+def changed(source: str, changes: Iterable[Change]) -> str:
+    """The text with each word misspelt; positions of other words in the same line move with it."""
+    lines = source.split("\n")
+    for spot, old, new in sorted(changes, key=lambda change: (change[0].text.line, -change[0].text.column)):
+        row, column = spot.text.line - 1, spot.text.column - 1
+        at = lines[row].find(old, column)
+        while at < 0:  # a text that is folded over several lines
+            row, column = row + 1, 0
+            at = lines[row].find(old)
+        lines[row] = lines[row][:at] + new + lines[row][at + len(old) :]
+    return "\n".join(lines)
+
+
+def survivors(registry: Registry, folder: Path, vendor: str, changes: list[Change]) -> list[str]:
+    """The misspelt words that no fault names at their place, all being in the file at once."""
+    source, _ = source_of(registry, vendor)
+    text = changed(source, changes)
+    faults = faults_of(registry, folder, text, name=vendor)
+    named = {(fault.line, fault.column): "" for fault in faults}
+    for fault in faults:
+        named[fault.line, fault.column] += fault.message
+    shifts = _shifts(changes)
+    missed = []
+    for spot, old, new in changes:
+        place = (spot.text.line, spot.text.column + shifts[id(spot.text)])
+        told = "".join(named.values()) if spot.place in TOLD_AT_THE_EXAMPLE else named.get(place, "")
+        if new not in told:
+            missed.append(f"{vendor}.yaml:{place[0]}:{place[1]} {'/'.join(map(str, spot.path))}: {old} as {new}")
+    return missed
+
+
+def _shifts(changes: Iterable[Change]) -> dict[int, int]:
+    """By how many columns a changed place is moved by changes before it in the same line."""
+    lines: dict[int, list[Change]] = {}
+    for change in changes:
+        lines.setdefault(change[0].text.line, []).append(change)
+    return {
+        id(spot.text): sum(len(new) - len(old) for other, old, new in line if other.text.column < spot.text.column)
+        for line in lines.values()
+        for spot, _, _ in line
+    }
+
+
+def apart(spots: Iterable[Spot]) -> Iterator[list[Spot]]:
+    """Groups in which no spot stands in the same mapping as another, or below that mapping."""
+    groups: list[tuple[list[Spot], set[Path_], set[Path_]]] = []
+    for spot in spots:
+        mapping = spot.path[:-1]
+        above = {mapping[:length] for length in range(len(mapping) + 1)}
+        for group, mappings, all_above in groups:
+            if not (above & mappings) and mapping not in all_above:
+                group.append(spot)
+                mappings.add(mapping)
+                all_above |= above
+                break
+        else:
+            groups.append(([spot], {mapping}, above))
+    return (group for group, _, _ in groups)
+
+
+def fail_for(missed: list[str]) -> None:
+    """Fail with a line for each."""
+    if missed:
+        pytest.fail("not caught at its place:\n" + "\n".join(missed), pytrace=False)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_misspelt_key_is_caught(registry: Registry, tmp_path: Path, vendor: str) -> None:
+    _, tree = source_of(registry, vendor)
+    keys = list({(spot.text.line, spot.text.column): spot for spot in keys_in(registry, tree)}.values())  # aliases once
+    missed = []
+    for group in apart(keys):
+        changes = [(spot, str(spot.text), misspelt(spot.text)) for spot in group]
+        missed += survivors(registry, tmp_path, vendor, changes)
+    fail_for(missed)
+    assert len(keys) > 80  # else the walk has lost its way
+
+
+def words_of(registry: Registry, vendor: str) -> Iterator[tuple[str, Change]]:
+    """Every word in a spec that names something, with what it names."""
+    _, tree = source_of(registry, vendor)
+    for spot in scalars_in(registry, tree):
+        for subject, find in FINDERS.items():
+            for word in find(spot):
+                if "{{" not in spot.text or subject in ("name in a template", "column of a family"):
+                    yield subject, (spot, word, misspelt(word))
+    for spot in free_keys_in(registry, tree):
+        kind = FREE_KEYS.get(spot.place)
+        if spot.place == "Example.with" and spot.path[-2] != "with":
+            continue  # inside an argument
+        if kind is not None and not re.search(r"[{/.*]", spot.text):
+            yield kind, (spot, str(spot.text), misspelt(spot.text))
+        if spot.place in ("Spec.assumed", "Spec.sources"):
+            last = spot.text.rpartition("/")[2]
+            yield "place in assumed and sources", (spot, str(spot.text), spot.text[: -len(last)] + misspelt(last))
+
+
+def _reference(section: str) -> Callable[[Spot], Iterable[str]]:
+    return lambda spot: [spot.text] if spot.field and spot.field.metadata.get("ref") == section else []
+
+
+def _is_type(spot: Spot) -> bool:
+    return spot.kind in FIELD_CLASSES or set(get_args(spot.kind)) == set(get_args(TypeExpr))
+
+
+def _type_names(spot: Spot) -> Iterable[str]:
+    head = spot.text.partition(" = ")[0]
+    return re.findall(r"\b[A-Z]\w*", head) if _is_type(spot) and "one of" not in head and "(" not in head else []
+
+
+def _scalar_types(spot: Spot) -> Iterable[str]:
+    head = re.match(r"(?:(?:list|map) of )*(\w+)", spot.text)
+    return [head[1]] if _is_type(spot) and head and head[1] in SCALARS else []
+
+
+def _modifiers(spot: Spot) -> Iterable[str]:
+    return [word for word in spot.text.split()[1:] if word in MODIFIERS] if spot.kind in FIELD_CLASSES else []
+
+
+def _names_in_templates(of_family: bool) -> Callable[[Spot], Iterable[str]]:
+    """The first name of a text, `{{ object.plural }}` of a family or `{{ setting }}`."""
+
+    def find(spot: Spot) -> Iterable[str]:
+        names = re.findall(r"\{\{ (\w+\.)?(\w+)", spot.text)
+        return [name for root, name in names[:1] if bool(root and root != "kept.") == of_family]
+
+    return find
+
+
+# Of a path that is not in an example's answer, either may be wrong: the fault stands at the example.
+TOLD_AT_THE_EXAMPLE = ("Operation.records", "Operation.record", "Records.path")
+
+
+def _is_place_of_records(spot: Spot) -> bool:
+    return spot.place in TOLD_AT_THE_EXAMPLE and not isinstance(spot.path[-1], int) and spot.text != "."
+
+
+def _when(condition: Callable[[Spot], bool]) -> Callable[[Spot], Iterable[str]]:
+    return lambda spot: [spot.text] if condition(spot) else []
+
+
+FINDERS: Mapping[str, Callable[[Spot], Iterable[str]]] = {
+    "operation": lambda spot: [*_reference("operations")(spot), *([spot.text] if spot.kind is language.Link else [])],
+    "pager": _reference("pagers"),
+    "limit": _reference("limits"),
+    "setting": _reference("settings"),
+    "server": _reference("servers"),
+    "type": _type_names,
+    "built-in type": _scalar_types,
+    "modifier": _modifiers,
+    "kind of plug-in": _when(lambda spot: spot.place.endswith(".use") or spot.kind is language.Discover),
+    "fixed word": _when(lambda spot: get_origin(spot.kind) is Literal),
+    "true or false": _when(lambda spot: spot.kind is bool),
+    "codec": _when(lambda spot: spot.kind is words.CodecName and "%" not in spot.text),
+    "format": _when(lambda spot: spot.kind in (words.BodyFormat, language.AnswerFormat)),
+    "parameter of a mark": _when(lambda spot: spot.place in ("Mark.from", "Mark.until")),
+    "batched list": _when(lambda spot: spot.place.endswith(").items")),
+    "field after or rises_with": _when(lambda spot: spot.place in ("Field.after", "Field.rises_with")),
+    "field of a link": _when(lambda spot: spot.place in ("Link.with", "Link.keep")),
+    "key of results": _when(lambda spot: spot.place == "Results.key"),
+    "records in examples": _when(_is_place_of_records),
+    "total in examples": _when(lambda spot: spot.place.endswith((".total_records", ".total_pages"))),
+    "name in a template": _names_in_templates(of_family=False),
+    "column of a family": _names_in_templates(of_family=True),
+}
+FREE_KEYS: Mapping[str, str] = {
+    "Link.with": "parameter of a link",
+    "Operation.path": "parameter of a path",
+    "Example.with": "argument of an example",
+    "Operation.marks": "field of a mark",
+}
+SUBJECTS = (*FINDERS, *FREE_KEYS.values(), "place in assumed and sources")
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_misspelt_word_is_caught(registry: Registry, tmp_path: Path, vendor: str, subject: str) -> None:
+    changes = [change for about, change in words_of(registry, vendor) if about == subject]
+    # One word a text, and what an alias repeats once.
+    once = {(change[0].text.line, change[0].text.column): change for change in changes}
+    fail_for(survivors(registry, tmp_path, vendor, list(once.values())))
+
+
+def test_each_kind_of_word_occurs(registry: Registry) -> None:
+    seen = {subject for vendor in VENDORS for subject, _ in words_of(registry, vendor)}
+    assert set(SUBJECTS) - seen == {"server"}  # no shipped operation has another server: see test_checks

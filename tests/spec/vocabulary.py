@@ -1,0 +1,93 @@
+"""Where in a file the words of the language stand, and the words that name something else in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+import attrs
+
+from connectory.plugins.registry import Registry
+from connectory.spec.language import Spec
+from connectory.spec.places import AnswerPath
+from connectory.spec.structure import Path, keys_of, plugin_slot
+from connectory.spec.trees import Array, Node, Table, Text
+
+
+@attrs.frozen
+class Spot:
+    """A key of the language, a free key or a scalar, where it stands.
+
+    `place` is the class and key that it belongs to, `kind` the type that is expected there, `field` the attribute.
+    """
+
+    path: Path
+    text: Text
+    place: str
+    kind: Any
+    field: attrs.Attribute[Any] | None = None
+    is_key: bool = False
+
+
+def keys_in(registry: Registry, tree: Table) -> Iterator[Spot]:
+    """Every key of the language in a spec; free names are none."""
+    return (spot for spot in spots_in(registry, tree) if spot.is_key and spot.field is not None)
+
+
+def scalars_in(registry: Registry, tree: Table) -> Iterator[Spot]:
+    """Every scalar value in a spec."""
+    return (spot for spot in spots_in(registry, tree) if not spot.is_key)
+
+
+def free_keys_in(registry: Registry, tree: Table) -> Iterator[Spot]:
+    """Every key that the language does not fix: names, wire names, paths; their `place` is the key above them."""
+    return (spot for spot in spots_in(registry, tree) if spot.is_key and spot.field is None)
+
+
+def spots_in(
+    registry: Registry, node: Node, kind: Any = Spec, path: Path = (), place: str = "", field: Any = None
+) -> Iterator[Spot]:
+    """Everything written in a tree. `kind` is a type as annotations of the language have them."""
+    kind = _without_none(kind)
+    many = get_origin(kind) is tuple
+    kind = get_args(kind)[0] if many else kind
+    if isinstance(node, Text):
+        yield Spot(path, node, place, kind, field)
+    elif isinstance(node, Array):
+        for number, item in enumerate(node):
+            yield from spots_in(registry, item, kind if many else Any, (*path, number), place, field)
+    elif isinstance(kind, type) and attrs.has(kind) and kind is not AnswerPath:
+        name, fields = _fields_of(registry, kind, node)
+        for key, value in node.items():
+            inner, here = fields[str(key)], (*path, str(key))
+            yield Spot(here, key, f"{name}.{key}", kind, inner, is_key=True)
+            filled = inner.metadata.get("filled")
+            wanted = _mapping_of(filled) if filled else inner.type
+            yield from spots_in(registry, value, wanted, here, f"{name}.{key}", inner)
+    else:
+        wanted = get_args(kind)[1] if get_origin(kind) is Mapping else Any
+        for key, value in node.items():
+            yield Spot((*path, str(key)), key, place, wanted, is_key=True)
+            yield from spots_in(registry, value, wanted, (*path, str(key)), place, field)
+
+
+def _fields_of(registry: Registry, kind: type, node: Mapping[Any, Any]) -> tuple[str, dict[str, attrs.Attribute[Any]]]:
+    attrs.resolve_types(kind)
+    name, fields = kind.__name__, keys_of(kind)
+    slot = plugin_slot(kind)
+    table = getattr(registry, slot.metadata["plugin"]) if slot else {}
+    use = node.get("use", fields["use"].default if "use" in fields else None)
+    if isinstance(use, str) and use in table:
+        options = attrs.resolve_types(table[use].options)
+        return f"{name}({use})", {**fields, **keys_of(options)}
+    return name, fields
+
+
+def _mapping_of(kind: Any) -> Any:
+    return Mapping[str, kind]
+
+
+def _without_none(kind: Any) -> Any:
+    parts = [part for part in get_args(kind) if part is not NoneType]
+    return parts[0] if NoneType in get_args(kind) and len(parts) == 1 else kind
