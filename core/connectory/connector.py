@@ -71,7 +71,7 @@ class Call:
         items = given.pop(name)
         keep = bool(given.pop("keep_results", True))
         delivery = Delivery()
-        before = self._engine.line.calls
+        before = self._engine.line.tally.here
         try:
             for result in self.results(_counted(items, delivery), **given):
                 delivery.accounts.add(result.word)
@@ -84,7 +84,7 @@ class Call:
             why.delivery = delivery  # type: ignore[attr-defined]
             raise
         finally:
-            delivery.calls = self._engine.line.calls - before
+            delivery.calls = self._engine.line.tally.here - before
         return delivery
 
     def _positional(self, plan: Plan, args: tuple[Any, ...], given: dict[str, Any]) -> dict[str, Any]:
@@ -195,6 +195,16 @@ class Connector(Namespace):
                 f"{self._engine.spec.name}: no operation '{name}'{nearest(name, self._engine.spec.operations)}"
             )
         return Call(self._engine, name)
+
+    def verify(self) -> None:
+        """Prove the credentials by the cheap call that the spec names. Raises Denied where they are refused, and
+        ArgumentError where the spec names no such call."""
+        name = self._engine.spec.verify
+        if name is None:
+            raise ArgumentError(f"{self._engine.spec.name}: the spec names no call that proves the credentials")
+        answer = self.operation(name)()
+        if isinstance(answer, Records):
+            answer.first()
 
     def discover(self) -> Summary:
         """Ask the workspace for its own objects and keep them in the project; the next `connect` has them as

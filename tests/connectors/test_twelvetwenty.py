@@ -300,6 +300,15 @@ def test_a_wrong_key_says_where_keys_come_from_and_shows_none(
         assert "5ae1" not in text
 
 
+def test_verify_proves_the_key_by_one_cheap_call(vendor: TwelveTwenty, parts: Parts) -> None:
+    with connect("12twenty", school="hilltop", api_key=vendor.api_key, server=vendor.url, parts=parts) as school:
+        school.verify()
+    assert [exchange.path for exchange in vendor.exchanges][1:] == ["/api/v2/attributes"]
+    school = connect("12twenty", school="hilltop", api_key="wrong-key", server=vendor.url, parts=parts)
+    with school, pytest.raises(Denied):
+        school.verify()
+
+
 def test_missing_settings_name_every_place_looked_at(parts: Parts) -> None:
     with pytest.raises(SettingError) as caught:
         connect("12twenty", parts=parts)
