@@ -56,7 +56,11 @@ def spawn(tmp_path: Path) -> Iterator[Spawn]:
     def start(*words: str, **options: Any) -> subprocess.Popen[bytes]:
         path = os.pathsep.join(entry for entry in sys.path if entry)
         environment = {**os.environ, "PYTHONPATH": path, **options.pop("env", {})}
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        } | options
         command = [sys.executable, "-m", "connectory.commands.main", *words]
         process: subprocess.Popen[bytes] = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
         running.append(process)

@@ -393,9 +393,10 @@ def test_a_closed_pipe_ends_quietly(spawn: Spawn, shop: Shop) -> None:
     assert process.wait(30) == 141
 
 
-def test_an_interrupt_ends_at_once_without_a_traceback(spawn: Spawn, shop: Shop) -> None:
-    with shop.hold("customers"):
-        process = spawn("call", "shop", "customers.list")
+@pytest.mark.parametrize(("held", "words"), [("customers", []), ("customers/", ["--complete"])])
+def test_an_interrupt_ends_at_once_without_a_traceback(spawn: Spawn, shop: Shop, held: str, words: list[str]) -> None:
+    with shop.hold(held):
+        process = spawn("call", "shop", "customers.list", *words)
         shop.wait_in_flight(1)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)

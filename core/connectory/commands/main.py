@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
+from types import FrameType
 from typing import Any, Final, NoReturn
 
 import click
@@ -25,6 +30,7 @@ COMMANDS: Final = {
     "stubs": "Write types, so that an IDE completes connect(...).",
     "demo": "Sync recorded records into a database, with no account.",
 }
+GRACE: Final = 1.0  # seconds that an interrupted command has to end by itself
 INTERRUPTED: Final = 130  # 128 + SIGINT
 NOBODY_READS: Final = 141  # 128 + SIGPIPE
 
@@ -54,17 +60,47 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            with interruptible():
+                result = super().invoke(ctx)
+                sys.stdout.flush()
             return result
         except (KeyboardInterrupt, click.Abort):
-            click.echo("\ninterrupted", err=True)
             ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             _let_go_of_stdout()
             ctx.exit(NOBODY_READS)
         except Exception as why:
             _end(ctx, why)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends the process soon, even where threads wait for an answer that may take minutes.
+
+    The first one unwinds the command as usual; what has not ended by itself after `GRACE`, or at the second one, is
+    left as it is. Nothing is half written by that: files appear when they are whole, databases have transactions, and
+    a lease of the ledger ends with its holder.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(*_: object) -> None:
+        os._exit(INTERRUPTED)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        os.write(2, b"\ninterrupted\n")
+        signal.signal(signal.SIGINT, leave)
+        watch = threading.Timer(GRACE, leave)
+        watch.daemon = True
+        watch.start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _let_go_of_stdout() -> None:
