@@ -1,56 +1,174 @@
-"""What may be spent: windows, gaps, concurrency and buckets, as frozen values."""
+"""What may be spent: windows, gaps, concurrency and buckets, as frozen values, and how they are written."""
 
 from __future__ import annotations
 
+import math
 import re
-from datetime import datetime, timedelta
-from typing import Final
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
+from connectory.errors import nearest
+
 DAY: Final = 86400.0
-_UNITS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY, "week": 7 * DAY, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)?\s*([a-z]+)")
+# A month is any 31 days: never too fast, whichever month it is.
+_PERIODS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY, "week": 7 * DAY, "month": 31 * DAY}
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
+_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(?:([a-z]+)|(\d.*))")
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `0.62s`, `30s`, `24h`, `250ms`. Raises ValueError in words a spec's author understands."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"'{text}' is no duration: write a number and one of ms s m h d w, as '30s'")
+    # By way of Fraction, so that 100ms is the very 0.1 that 0.1s is: a window is known by its length.
+    return float(Fraction(found[1]) * Fraction(str(_UNITS[found[2]])))
+
+
+def parse_rate(text: str, zone: str | None = None) -> Window:
+    """`5000/day`, `100/10s`, `2/second`, `0.0167/second`. Raises ValueError in words a spec's author understands.
+
+    Less than one call in a time is one call in a longer time: 0.0167/second is one in 59.88 seconds. More than one
+    must be whole, since 1.5/second may mean 3 in 2 seconds or never 2 in one. With a `zone` a `day` is a calendar
+    day there; `24h` is any 24 hours all the same.
+    """
+    found = _RATE.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"'{text}' is no rate: write a count, '/' and a time, as 5000/day, 100/10s or 2/second")
+    period = found[2]
+    if period is not None and period not in _PERIODS:
+        known = f"{nearest(period, _PERIODS)} (there are {', '.join(_PERIODS)})"
+        raise ValueError(f"'{text}': no time is called '{period}'{known}")
+    try:
+        seconds = _PERIODS[period] if period is not None else parse_duration(found[3])
+    except ValueError as why:
+        raise ValueError(f"'{text}': {why}") from None
+    count = Fraction(found[1])
+    if count <= 0 or seconds <= 0:
+        raise ValueError(f"'{text}' would allow no call at all: write a count and a time above 0")
+    if count < 1:
+        return Window(1, float(Fraction(seconds) / count))
+    if count.denominator != 1:
+        whole = f"{count.numerator}/{_shown(float(Fraction(seconds) * count.denominator))}"
+        raise ValueError(f"'{text}' is not a whole number of calls: write {whole}")
+    return Window(int(count), seconds, zone if period == "day" else None)
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:g}s"
+
+
+def _positive(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
+    if value is not None and not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"'{attribute.name}' must be above 0, got {value}")
 
 
 @attrs.frozen
 class Window:
-    """At most `count` calls in any `seconds`; with a `zone`, in each calendar day there."""
+    """At most `count` calls in any `seconds`; with an IANA `zone`, in each calendar day there.
 
-    count: int
-    seconds: float
+    Raises ValueError for a count or time that is not above 0, an unknown zone, or a zone with anything but a day.
+    """
+
+    count: int = attrs.field(validator=_positive)
+    seconds: float = attrs.field(validator=_positive, converter=float)
     zone: str | None = None
 
-    def start(self, now: float) -> float:
-        """Calls that ended after this moment count."""
+    def __attrs_post_init__(self) -> None:
         if self.zone is None:
-            return now - self.seconds
-        today = datetime.fromtimestamp(now, ZoneInfo(self.zone))
-        return today.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+            return
+        if self.seconds != DAY:
+            raise ValueError(f"a zone goes with a day, not with {_shown(self.seconds)}")
+        try:
+            ZoneInfo(self.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"no time zone is called '{self.zone}': write it as Europe/Amsterdam or UTC") from None
 
-    def next_start(self, now: float) -> float:
-        """When a calendar day ends: the next midnight there, whatever daylight saving does in between."""
-        assert self.zone is not None
-        zone = ZoneInfo(self.zone)
-        today = datetime.fromtimestamp(now, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-        return (today + timedelta(days=1)).replace(tzinfo=zone).timestamp()
+    @property
+    def memory(self) -> float:
+        """For how many seconds a call matters; a calendar day may have 25 hours."""
+        return self.seconds if self.zone is None else self.seconds + 7200.0
+
+    def day(self, now: float) -> int:
+        """The ordinal (as of `date.toordinal`) of the calendar day in the zone at `now` (epoch seconds)."""
+        return self._date(now).toordinal()
+
+    def next_day(self, now: float) -> float:
+        """When the next calendar day in the zone begins, in epoch seconds, whatever daylight saving does before it."""
+        tomorrow = self._date(now) + timedelta(days=1)
+        return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=ZoneInfo(self.zone or "UTC")).timestamp()
+
+    def _date(self, now: float) -> date:
+        return datetime.fromtimestamp(now, ZoneInfo(self.zone or "UTC")).date()
+
+    def __str__(self) -> str:
+        if self.zone is not None:
+            return f"{self.count} a day in {self.zone}"
+        words = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour", DAY: "in 24 hours"}
+        return f"{self.count} {words.get(self.seconds, f'in {_shown(self.seconds)}')}"
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Budget:
-    """One limit as spent by one owner. `key` says whose it is; all windows hold at once.
+    """One limit as one owner spends it. All that it says holds at once.
 
-    `gap` is the least time between two calls in seconds, `concurrent` how many may be in flight. With `burst` the
-    first window is a bucket of that size which refills at the window's rate.
+    `key` says whose budget it is: the same key means the same budget in every process. `gap` is the least time in
+    seconds between two calls as the vendor receives them, `concurrent` how many may be under way. With `burst` the
+    shortest window is a bucket of that size, refilled at the window's rate.
+
+    `transit` is for how many seconds a call that has not ended may still be on its way to the vendor's counter
+    (connecting, queueing). After that it counts as received, however long its answer takes.
+
+    Raises ValueError for numbers that are not above 0 and for a burst without a window.
     """
 
     key: str
     name: str
     windows: tuple[Window, ...] = ()
-    gap: float = 0.0
-    concurrent: int | None = None
-    burst: int | None = None
+    gap: float = attrs.field(default=0.0, converter=float)
+    concurrent: int | None = attrs.field(default=None, validator=_positive)
+    burst: int | None = attrs.field(default=None, validator=_positive)
+    transit: float = attrs.field(default=30.0, converter=float, validator=_positive)
+    # The windows again, sorted by how they are counted, so that no call has to. A gap is one call in so many seconds.
+    rolling: tuple[Window, ...] = attrs.field(init=False, eq=False, repr=False)
+    days: tuple[Window, ...] = attrs.field(init=False, eq=False, repr=False)
+    bucket: Window | None = attrs.field(init=False, eq=False, repr=False)
+
+    @gap.validator
+    def _check_gap(self, _: Any, value: float) -> None:
+        if not (value >= 0 and math.isfinite(value)):
+            raise ValueError(f"'gap' must not be below 0, got {value}")
+
+    @bucket.default
+    def _bucket(self) -> Window | None:
+        plain = [window for window in self.windows if window.zone is None]
+        if self.burst is None:
+            return None
+        if not plain:
+            raise ValueError(f"'{self.name}': a burst is the size of a bucket that a rate refills: say the rate")
+        return min(plain, key=lambda window: window.seconds)
+
+    @days.default
+    def _days(self) -> tuple[Window, ...]:
+        counts: dict[str, int] = {}
+        for window in self.windows:
+            if window.zone is not None:
+                counts[window.zone] = min(window.count, counts.get(window.zone, window.count))
+        return tuple(Window(count, DAY, zone) for zone, count in counts.items())
+
+    @rolling.default
+    def _rolling(self) -> tuple[Window, ...]:
+        bucket = self._bucket()
+        counts = {self.gap: 1} if self.gap else {}
+        for window in self.windows:
+            if window.zone is None and window is not bucket:
+                counts[window.seconds] = min(window.count, counts.get(window.seconds, window.count))
+        return tuple(Window(count, seconds) for seconds, count in counts.items())
 
     @property
     def bounds(self) -> bool:
@@ -59,25 +177,11 @@ class Budget:
 
     @property
     def refill(self) -> float:
-        """Calls a second that refill the bucket."""
-        return self.windows[0].count / self.windows[0].seconds
+        """Calls a second that refill the bucket; 0 where there is none."""
+        return self.bucket.count / self.bucket.seconds if self.bucket is not None else 0.0
 
     @property
     def memory(self) -> float:
-        """For how many seconds a call must be remembered; a calendar day may have 25 hours."""
-        return max((w.seconds + (3600.0 if w.zone else 0.0) for w in self.windows), default=0.0) + self.gap
-
-
-def parse_rate(text: str, zone: str | None = None) -> Window:
-    """`5000/day`, `100/10s`, `2/second`, `0.0167/second`. Raises ValueError in words a spec's author understands.
-
-    A fraction is the same pace with a whole count: 0.0167/second is one call in 59.88 seconds. A zone makes days
-    calendar days.
-    """
-    found = _RATE.fullmatch(text.strip())
-    if not found or found[3] not in _UNITS or float(found[1]) == 0 or (found[2] is not None and float(found[2]) == 0):
-        raise ValueError(f"'{text}' is no rate: write a count, '/' and a time, as 5000/day, 100/10s or 2/second")
-    count, seconds = float(found[1]), float(found[2] or 1) * _UNITS[found[3]]
-    if count != int(count):
-        count, seconds = 1.0, seconds / count
-    return Window(int(count), seconds, zone if zone and seconds == DAY else None)
+        """For how many seconds a call matters at all."""
+        full = self.burst / self.refill if self.burst is not None else 0.0
+        return max([self.gap, full, *(window.memory for window in self.windows)]) + self.transit

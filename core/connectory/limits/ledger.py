@@ -1,96 +1,207 @@
-"""The ledger's promise, and the waiting that is built on it."""
+"""The ledger's promise, and the waiting that is built on it.
+
+A call is counted at the vendor somewhere between the moment it was granted and the moment it ended; nobody on this
+side knows when. So a ledger counts a call in every window from its grant until the window's length after its *end*.
+Whatever the network does to requests (delays, bunching, reordering), no window at the vendor then ever holds more
+than the budget allows. The price is the time of one answer per window: 100 a minute with answers of 0.2 s is 100 in
+60.2 s. `Budget.transit` bounds it for long answers. The same holds for gaps and buckets.
+"""
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
 
 import attrs
 
 from connectory.clock import Clock
-from connectory.errors import LimitReached
-from connectory.limits.budgets import Budget
+from connectory.errors import ConnectoryError, LimitReached
+from connectory.limits.budgets import Budget, Window
+
+# A waiter shows at least so often that it is alive; its place is given away when it was silent for TICKET_SECONDS.
+HEARTBEAT_SECONDS: Final = 2.0
+TICKET_SECONDS: Final = 5.0
+# Looks while another call has to end first. Those further back in the queue look less often.
+_POLL_FIRST: Final = 0.01
+_POLL_MOST: Final = 0.5
+_LEAST_PAUSE: Final = 0.001  # below this a clock may not move at all
+_WORTH_TELLING: Final = 1.0
+
+
+class LedgerError(ConnectoryError):
+    """The ledger cannot be read or written. Nothing may be called without it, so nothing was."""
+
+
+class LedgerWarning(UserWarning):
+    """The ledger lost something, and what was done about it."""
+
+
+@attrs.frozen
+class Ticket:
+    """A place in the queue, known by an `id` that no other thread, process or machine has."""
+
+    id: str = attrs.field(factory=lambda: os.urandom(12).hex())
 
 
 @attrs.frozen
 class Lease:
-    """The right to one call. It is given back when the call has ended, or ends by itself with a dead holder."""
+    """The right to one call. It is given back when the call has ended, or ends by itself (epoch seconds)."""
 
     id: str
-    keys: tuple[str, ...]
+    budgets: tuple[Budget, ...]
+    granted_at: float
+    expires_at: float
 
 
 @attrs.frozen
 class Wait:
-    """Not yet: `seconds` until it may pass. `certain` when the time is known, else somebody must finish first."""
+    """Not yet.
+
+    `seconds` is the least time to wait; exact where `known`, else another call has to end first. `until` is the same
+    as a moment. `ahead` counts those before us in the queue. `limit` names the budget, `why` says what is used up.
+    """
 
     seconds: float
-    budget: str
-    certain: bool
+    until: float
+    limit: str
+    why: str
+    known: bool
+    ahead: int = 0
+
+
+@attrs.frozen
+class WindowSpent:
+    """How a window stands. `room_at` and `whole_at` are moments: when one more call may go, when all is back."""
+
+    window: Window
+    used: int
+    left: int
+    room_at: float
+    whole_at: float
+
+
+@attrs.frozen
+class Spent:
+    """How a budget stands at `now`, calls under way counted as used. Moments are in epoch seconds.
+
+    `room_at` is when the next call may go as far as anything known tells: `now` if it may go at once.
+    """
+
+    now: float
+    windows: tuple[WindowSpent, ...]
+    in_flight: int
+    waiting: int
+    held_until: float | None
+    room_at: float
 
 
 class Ledger(Protocol):
-    """Who has spent what. One step takes all budgets of a call, or none."""
+    """Who has spent what. A ledger keeps time itself, since all who share it must agree about the time.
 
-    def try_acquire(self, budgets: Sequence[Budget], ticket: str, now: float, lease_seconds: float) -> Lease | Wait:
-        """Take one call of every budget, or say how long to wait; `ticket` keeps one's place in the queue."""
+    Every method is safe between threads and raises LedgerError when the ledger cannot be used: without it nothing may
+    be called.
+    """
 
-    def leave(self, ticket: str) -> None:
-        """Give up one's place in the queue."""
+    def try_acquire(self, budgets: Sequence[Budget], ticket: Ticket, lease_seconds: float) -> Lease | Wait:
+        """Take one call of every budget in one step, or of none and say how long to wait.
 
-    def release(self, lease: Lease, now: float) -> None:
-        """The call has ended. It counts in windows from now on: the vendor cannot have counted it later."""
+        The first refusal gives the ticket its place at the end of the queue of each budget; it is kept while the
+        ticket asks again at least every HEARTBEAT_SECONDS. Nobody is granted what one before him waits for, except
+        while that one has to wait elsewhere for longer than the call would be missed.
+        """
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Give up one's place in the queue. Warns like `release`: the place is lost soon anyway."""
+
+    def release(self, lease: Lease, linger: float = 0.0) -> None:
+        """The call has ended. Where its lease has ended already nothing happens.
+
+        Where the ledger cannot be used it warns and does not raise, since the call was made: the lease ends by itself.
+
+        With `linger` it counts as under way for so many seconds more: for a call that was given up without an
+        answer, which the vendor may still be working on.
+        """
 
     def hold(self, key: str, until: float) -> None:
-        """The vendor refused: nobody with this key calls before `until` (epoch seconds)."""
+        """The vendor said "too many": nobody with this key calls before `until` (epoch seconds, at most 31 days)."""
 
-    def room_at(self, budget: Budget, now: float) -> float | None:
-        """When the next call may go, as far as windows, gap and holds tell; None when it may go now."""
-
-
-_POLL_FIRST, _POLL_MOST = 0.02, 0.25  # seconds between looks while another call must finish first
+    def spent(self, budget: Budget) -> Spent:
+        """How a budget stands. Changes nothing."""
 
 
 def acquire(
     ledger: Ledger,
     budgets: Sequence[Budget],
     clock: Clock,
-    max_wait: float,
+    max_wait: float | None,
     lease_seconds: float,
     on_wait: Callable[[float, str], None] | None = None,
 ) -> Lease:
     """Wait for one's turn and take one call of every budget.
 
-    Raises LimitReached at once, without sleeping, when the known wait is longer than `max_wait` seconds, and after
-    `max_wait` when it was not known.
+    Raises LimitReached at once, without sleeping, when the known wait is longer than `max_wait` seconds (None: no
+    bound), and after `max_wait` when it was not known. `on_wait(seconds, why)` is told of waits of a second and more.
+    Raises ValueError when two budgets have one key, LedgerError when the ledger cannot be used.
     """
     if not budgets:
-        return Lease("", ())
-    ticket = uuid.uuid4().hex
-    deadline = clock.now() + max_wait
-    poll = _POLL_FIRST
+        return Lease("", (), clock.now(), clock.now() + lease_seconds)
+    ticket = Ticket()
+    got = ledger.try_acquire(budgets, ticket, lease_seconds)
+    if isinstance(got, Lease):
+        return got
     try:
-        while True:
-            now = clock.now()
-            got = ledger.try_acquire(budgets, ticket, now, lease_seconds)
-            if isinstance(got, Lease):
-                return got
-            if now + got.seconds > deadline:
-                until = now + got.seconds
-                raise LimitReached(f"the limit '{got.budget}' is used up; the next call may go in {_spoken(got.seconds)}", until=until, limit=got.budget)
-            pause = got.seconds
-            if not got.certain:
-                poll = min(_POLL_MOST, poll * 1.5)
-                pause = poll * (0.5 + clock.random())
-            elif on_wait is not None and pause > 1.0:
-                on_wait(pause, f"limit '{got.budget}'")
-            clock.sleep(pause)
-    finally:
-        ledger.leave(ticket)
+        return _queue(ledger, budgets, clock, max_wait, lease_seconds, on_wait, ticket, got)
+    except BaseException:
+        ledger.withdraw(ticket)
+        raise
 
 
-def _spoken(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+def _queue(
+    ledger: Ledger,
+    budgets: Sequence[Budget],
+    clock: Clock,
+    max_wait: float | None,
+    lease_seconds: float,
+    on_wait: Callable[[float, str], None] | None,
+    ticket: Ticket,
+    wait: Wait,
+) -> Lease:
+    start, told = clock.monotonic(), ""
+    while True:
+        left = None if max_wait is None else max_wait - (clock.monotonic() - start)
+        if left is not None and (left <= 0 or wait.seconds > left):
+            raise _limit_reached(wait, max_wait or 0.0)
+        if on_wait is not None and wait.seconds >= _WORTH_TELLING and wait.why != told:
+            told = wait.why
+            on_wait(wait.seconds, f"limit '{wait.limit}': {wait.why}")
+        pause = min(_pause(wait, clock), HEARTBEAT_SECONDS)
+        clock.sleep(pause if left is None else min(pause, left))
+        got = ledger.try_acquire(budgets, ticket, lease_seconds)
+        if isinstance(got, Lease):
+            return got
+        wait = got
+
+
+def _pause(wait: Wait, clock: Clock) -> float:
+    """Exactly what is known; else a little, with jitter so that those who wait do not look all at once."""
+    if wait.known:
+        return max(wait.seconds, _LEAST_PAUSE)
+    return wait.seconds + min(_POLL_FIRST * (1 + wait.ahead), _POLL_MOST) * (0.5 + clock.random())
+
+
+def _limit_reached(wait: Wait, allowed: float) -> LimitReached:
+    moment = datetime.fromtimestamp(wait.until, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    when = f"the next call may go in {spoken(wait.seconds)}, at {moment}"
+    when = when if wait.known else "another call has to end first"
+    message = f"limit '{wait.limit}': {wait.why}; {when}, and waiting was allowed for {spoken(allowed)}"
+    return LimitReached(message, until=wait.until, limit=wait.limit)
+
+
+def spoken(seconds: float) -> str:
+    """A length of time for people: `0.6 s`, `45 s`, `12 min`, `5.3 h`, `3.1 days`."""
+    for limit, unit, word in ((10, 1, "s"), (120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.{1 if limit == 10 or unit == 3600 else 0}f} {word}"
+    return f"{seconds / 86400:.1f} days"

@@ -6,221 +6,231 @@ import contextlib
 import os
 import sqlite3
 import threading
-import uuid
-from collections.abc import Iterator, Sequence
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final, Self, TypeVar
 
 import platformdirs
 
-from connectory.errors import ConnectoryError
-from connectory.limits.budgets import Budget
-from connectory.limits.ledger import Lease, Wait
+from connectory.clock import Clock, SystemClock
+from connectory.limits.accounts import Account, Instant, Lack, open_account, read_instant
+from connectory.limits.budgets import DAY, Budget
+from connectory.limits.ledger import Lease, LedgerError, LedgerWarning, Spent, Ticket, Wait
+from connectory.limits.ledgerfile import Opened, identity_of, is_broken, open_file, unusable
+from connectory.limits.tables import TABLES
 
-VERSION = 1
-_MARGIN = 0.002  # seconds added to a known wait: timers and clocks are not exact to the microsecond
-_TICKET_LIFE = 3.0  # seconds that a waiter keeps its place beyond the time it was told to wait
-_BUSY_SECONDS = 30.0
-_FUTURE = 60.0  # a moment further ahead than this was written by a clock that has since been set back
+LONGEST_HOLD: Final = 31 * DAY  # a misread date must not stop a vendor for ever
+_SWEEP_EVERY: Final = 1000  # releases between two looks for accounts that nobody needs any more
+_SWEEP_MOST: Final = 100
+_LEAST_HOPE: Final = 1.0  # when to come back where another call has to end first
 
-_SCHEMA = """
-create table if not exists calls (lease text, key text, granted real, expires real, ended real);
-create index if not exists calls_by_end on calls (key, ended);
-create index if not exists calls_by_lease on calls (lease);
-create table if not exists gaps (key text primary key, last real);
-create table if not exists buckets (key text primary key, tokens real, at real);
-create table if not exists holds (key text primary key, until real);
-create table if not exists tickets (place integer primary key autoincrement, ticket text, key text, alive real);
-create index if not exists tickets_by_key on tickets (key, place);
-create index if not exists tickets_by_ticket on tickets (ticket);
-"""
+Result = TypeVar("Result")
 
 
 class SqliteLedger:
-    """Implements Ledger. `path` may be ":memory:" for one process. Threads share it; a forked child opens its own.
+    """Implements Ledger. Give it a `path`, or it lies in the user's state folder.
 
-    How windows stay exact at the vendor: a call counts from its grant until `seconds` after its *end*. The vendor
-    received it in between, so whatever the network does, no window there holds more than was granted here.
+    Every change is one `BEGIN IMMEDIATE` transaction, which is what makes several budgets one step. Threads share one
+    connection. It is closed before a fork and opened again when needed, on both sides: SQLite forbids to carry one
+    over. A file that was removed or replaced meanwhile is noticed at the next call.
     """
 
-    def __init__(self, path: str | Path | None = None) -> None:
-        self._path = str(path) if path is not None else str(platformdirs.user_state_path("connectory") / "ledger.sqlite")
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._pid = 0
-        self._since_pruning = 0
+    def __init__(self, path: Path | str | None = None, clock: Clock | None = None) -> None:
+        self._own_folder = path is None
+        state = platformdirs.user_state_path("connectory", appauthor=False)
+        self.path = Path(path) if path is not None else state / "ledger.sqlite"
+        self._clock: Clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._opened: Opened | None = None
+        self._releases = 0
+        _ledgers.add(self)
 
-    def try_acquire(self, budgets: Sequence[Budget], ticket: str, now: float, lease_seconds: float) -> Lease | Wait:
-        with self._transaction() as db:
-            waits = [wait for budget in budgets if (wait := self._wait_for(db, budget, now)) is not None]
-            queued = self._ahead(db, budgets, ticket, now)
-            if not waits and queued is None:
-                return self._grant(db, budgets, ticket, now, lease_seconds)
-            certain = [wait for wait in waits if wait.certain]
-            wait = max(certain, key=lambda w: w.seconds) if certain else (waits[0] if waits else Wait(0.0, queued or "", False))
-            self._queue(db, budgets, ticket, now + wait.seconds + _TICKET_LIFE)
-            return wait
+    # The promise of Ledger ------------------------------------------------------------------------------------------
 
-    def leave(self, ticket: str) -> None:
-        with self._transaction() as db:
-            db.execute("delete from tickets where ticket = ?", (ticket,))
+    def try_acquire(self, budgets: Sequence[Budget], ticket: Ticket, lease_seconds: float) -> Lease | Wait:
+        if len({budget.key for budget in budgets}) != len(budgets):
+            raise ValueError("two budgets of one call have the same key: what they mean together is not known")
 
-    def release(self, lease: Lease, now: float) -> None:
-        if lease.keys:
-            with self._transaction() as db:
-                db.execute("update calls set ended = ? where lease = ?", (now, lease.id))
+        def work(opened: Opened, instant: Instant) -> Lease | Wait:
+            accounts = [open_account(opened.db, budget, instant, opened.blind) for budget in budgets]
+            for account in accounts:
+                account.read_queue(ticket)
+            lacks = [max(account.lacks(), key=lambda lack: lack.seconds, default=None) for account in accounts]
+            if not any(lacks):
+                return _grant(accounts, ticket, lease_seconds, instant)
+            return _refuse(accounts, lacks, ticket)
+
+        return self._run(work)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        def work(opened: Opened, _: Instant) -> None:
+            opened.db.execute("DELETE FROM ticket WHERE id=?", (ticket.id,))
+
+        self._try(work, "a place in a queue")
+
+    def release(self, lease: Lease, linger: float = 0.0) -> None:
+        if not lease.budgets:
+            return
+
+        def work(opened: Opened, instant: Instant) -> None:
+            for budget in lease.budgets:
+                account = open_account(opened.db, budget, instant, opened.blind)
+                account.end(lease.id, linger)
+                account.keep_time(instant)
+            self._releases += 1
+            if self._releases % _SWEEP_EVERY == 0:
+                _sweep(opened.db, instant)
+
+        self._try(work, "a permit")
 
     def hold(self, key: str, until: float) -> None:
-        with self._transaction() as db:
-            db.execute("insert into holds values (?, ?) on conflict (key) do update set until = max(until, excluded.until)", (key, until))
+        def work(opened: Opened, instant: Instant) -> None:
+            account = open_account(opened.db, Budget(key, key), instant, opened.blind)
+            account.hold(min(until, account.now + LONGEST_HOLD))
+            account.keep_time(instant)
 
-    def room_at(self, budget: Budget, now: float) -> float | None:
-        with self._transaction() as db:
-            wait = self._wait_for(db, budget, now)
-        return now + wait.seconds if wait is not None and wait.certain else None
+        self._run(work)
 
-    def _wait_for(self, db: sqlite3.Connection, budget: Budget, now: float) -> Wait | None:
-        """The longest wait that one budget asks for; known ones before the unknown one of concurrency."""
-        self._settle(db, budget.key, now)
-        known = [self._held(db, budget, now), self._gap(db, budget, now), *self._windows(db, budget, now)]
-        longest = max(known)
-        if longest > 0:
-            return Wait(longest + _MARGIN, budget.name, True)
-        most = min([w.count for w in budget.windows], default=budget.concurrent)
-        most = min(most, budget.concurrent) if most is not None and budget.concurrent is not None else most
-        return Wait(0.0, budget.name, False) if most is not None and self._flying(db, budget) >= most else None
+    def spent(self, budget: Budget) -> Spent:
+        def work(opened: Opened, instant: Instant) -> Spent:
+            account = open_account(opened.db, budget, instant, opened.blind)
+            account.read_queue(None)
+            waits = [lack.seconds for lack in account.lacks()]
+            return Spent(
+                now=account.now,
+                windows=tuple(account.window_spent(window) for window in budget.windows),
+                in_flight=account.flying,
+                waiting=len(account.queue),
+                held_until=account.held if account.held > account.now else None,
+                room_at=account.now + max(waits, default=0.0),
+            )
 
-    def _flying(self, db: sqlite3.Connection, budget: Budget) -> int:
-        (flying,) = db.execute("select count(*) from calls where key = ? and ended is null", (budget.key,)).fetchone()
-        return int(flying)
+        return self._run(work, keep=False)
 
-    def _settle(self, db: sqlite3.Connection, key: str, now: float) -> None:
-        """End the leases of dead holders, and bring moments back that a wrong clock put into the future."""
-        db.execute("update calls set ended = expires where key = ? and ended is null and expires <= ?", (key, now))
-        db.execute("update calls set ended = ? where key = ? and ended > ?", (now, key, now + _FUTURE))
-        db.execute("update gaps set last = ? where key = ? and last > ?", (now, key, now + _FUTURE))
+    # The connection -------------------------------------------------------------------------------------------------
 
-    def _held(self, db: sqlite3.Connection, budget: Budget, now: float) -> float:
-        row = db.execute("select until from holds where key = ?", (budget.key,)).fetchone()
-        return max(0.0, row[0] - now) if row else 0.0
-
-    def _gap(self, db: sqlite3.Connection, budget: Budget, now: float) -> float:
-        if not budget.gap:
-            return 0.0
-        row = db.execute("select last from gaps where key = ?", (budget.key,)).fetchone()
-        return max(0.0, row[0] + budget.gap - now) if row else 0.0
-
-    def _windows(self, db: sqlite3.Connection, budget: Budget, now: float) -> Iterator[float]:
-        windows = budget.windows
-        if budget.burst is not None and windows:
-            tokens = self._tokens(db, budget, now)
-            yield 0.0 if tokens >= 1 else (1 - tokens) / budget.refill
-            windows = windows[1:]
-        flying = self._flying(db, budget)
-        for window in windows:
-            # The call whose leaving makes room: the count-th from the newest, those in flight being the newest.
-            place = window.count - flying - 1
-            if place < 0:
-                continue  # all of it is in flight: somebody must finish first
-            row = db.execute(
-                "select ended from calls where key = ? and ended > ? order by ended desc limit 1 offset ?",
-                (budget.key, window.start(now), place),
-            ).fetchone()
-            if row is not None:
-                yield (window.next_start(now) if window.zone else row[0] + window.seconds) - now
-
-    def _tokens(self, db: sqlite3.Connection, budget: Budget, now: float) -> float:
-        assert budget.burst is not None
-        row = db.execute("select tokens, at from buckets where key = ?", (budget.key,)).fetchone()
-        if row is None:
-            return float(budget.burst)
-        return min(float(budget.burst), float(row[0]) + max(0.0, now - row[1]) * budget.refill)
-
-    def _ahead(self, db: sqlite3.Connection, budgets: Sequence[Budget], ticket: str, now: float) -> str | None:
-        """The budget in whose queue a living waiter stands before us, if any."""
-        for budget in budgets:
-            row = db.execute(
-                "select ticket from tickets where key = ? and alive >= ? order by place limit 1", (budget.key, now)
-            ).fetchone()
-            if row is not None and row[0] != ticket:
-                return budget.name
-        return None
-
-    def _queue(self, db: sqlite3.Connection, budgets: Sequence[Budget], ticket: str, alive: float) -> None:
-        if db.execute("update tickets set alive = ? where ticket = ?", (alive, ticket)).rowcount == 0:
-            db.executemany("insert into tickets (ticket, key, alive) values (?, ?, ?)", [(ticket, b.key, alive) for b in budgets])
-
-    def _grant(self, db: sqlite3.Connection, budgets: Sequence[Budget], ticket: str, now: float, lease_seconds: float) -> Lease:
-        lease = Lease(uuid.uuid4().hex, tuple(budget.key for budget in budgets))
-        for budget in budgets:
-            db.execute("insert into calls values (?, ?, ?, ?, null)", (lease.id, budget.key, now, now + lease_seconds))
-            if budget.gap:
-                db.execute("insert into gaps values (?, ?) on conflict (key) do update set last = excluded.last", (budget.key, now))
-            if budget.burst is not None and budget.windows:
-                left = self._tokens(db, budget, now) - 1
-                db.execute("insert or replace into buckets values (?, ?, ?)", (budget.key, left, now))
-        db.execute("delete from tickets where ticket = ?", (ticket,))
-        self._prune(db, budgets, now)
-        return lease
-
-    def _prune(self, db: sqlite3.Connection, budgets: Sequence[Budget], now: float) -> None:
-        """Forget calls that no window can see any more, every now and then."""
-        self._since_pruning += 1
-        if self._since_pruning < 200:
-            return
-        self._since_pruning = 0
-        for budget in budgets:
-            db.execute("delete from calls where key = ? and ended < ?", (budget.key, now - budget.memory - _FUTURE))
-        db.execute("delete from tickets where alive < ?", (now - _FUTURE,))
-        db.execute("delete from holds where until < ?", (now - _FUTURE,))
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def close(self) -> None:
+        """Let go of the file. The ledger can still be used: it opens the file again."""
         with self._lock:
-            db = self._open()
+            self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, work: Callable[[Opened, Instant], Result], *, keep: bool = True) -> Result:
+        """One transaction. A file that turns out to be broken is replaced, and the work done on the new one."""
+        with self._lock:
             try:
-                db.execute("begin immediate")
-                yield db
-                db.execute("commit")
-            except sqlite3.DatabaseError as why:
-                with contextlib.suppress(sqlite3.Error):
-                    db.execute("rollback")
-                raise _unusable(self._path, why) from why
-            except BaseException:
-                db.execute("rollback")
-                raise
+                return self._transact(work, keep)
+            except sqlite3.Error as why:
+                if not is_broken(why) or self._opened is None:
+                    raise unusable(self.path, why) from why
+                broken = self._opened.identity
+                self._close()
+                self._opened = self._open(broken)
+            try:
+                return self._transact(work, keep)
+            except sqlite3.Error as why:
+                raise unusable(self.path, why) from why
 
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._pid == os.getpid():
-            return self._connection
-        if self._path != ":memory:":
-            _prepare(Path(self._path))
+    def _transact(self, work: Callable[[Opened, Instant], Result], keep: bool) -> Result:
+        opened = self._ready()
+        db = opened.db
         try:
-            db = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            db.execute("pragma journal_mode = wal")
-            db.execute("pragma synchronous = normal")  # a power cut may cost the last calls' records, never the file
-            (version,) = db.execute("pragma user_version").fetchone()
-            if version > VERSION:
-                raise ConnectoryError(f"{self._path}: written by a newer Connectory; install that, or remove the file (limits spent are then forgotten)")
-            db.executescript(_SCHEMA + f"pragma user_version = {VERSION};")
-        except sqlite3.DatabaseError as why:
-            raise _unusable(self._path, why) from why
-        self._connection, self._pid = db, os.getpid()
-        return db
+            db.execute("BEGIN IMMEDIATE")
+            # The clock is read when it is our turn: a moment read before waiting for others would be an old one.
+            result = work(opened, read_instant(self._clock))
+            db.execute("COMMIT" if keep else "ROLLBACK")
+        except BaseException:
+            if db.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+            raise
+        return result
+
+    def _try(self, work: Callable[[Opened, Instant], object], what: str) -> None:
+        try:
+            self._run(work)
+        except LedgerError as why:
+            warnings.warn(f"{why}; {what} was not given back and ends by itself", LedgerWarning, stacklevel=3)
+
+    def _ready(self) -> Opened:
+        if self._opened is not None:
+            if self._opened.identity == identity_of(self.path):
+                return self._opened
+            self._close()
+        self._opened = self._open(None)
+        self._transact(lambda opened, instant: _sweep(opened.db, instant), keep=True)
+        self._opened.db.executescript("PRAGMA incremental_vacuum(1000)")  # by `execute` it would give back one page
+        return self._opened
+
+    def _open(self, broken: tuple[int, int] | None) -> Opened:
+        return open_file(self.path, self._clock.now(), own_folder=self._own_folder, broken=broken)
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.db.close()
+            self._opened = None
 
 
-def _prepare(path: Path) -> None:
-    """The file and its folder, for their user alone whatever the umask."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        os.chmod(path, 0o600)
-    except OSError as why:
-        raise ConnectoryError(f"the ledger of limits cannot be kept at {path}: {why.strerror}") from None
+def _grant(accounts: Sequence[Account], ticket: Ticket, lease_seconds: float, instant: Instant) -> Lease:
+    expires = [account.grant(ticket.id, lease_seconds) for account in accounts]
+    for account in accounts:
+        account.keep_time(instant)
+    if any(account.place is not None for account in accounts):
+        accounts[0].db.execute("DELETE FROM ticket WHERE id=?", (ticket.id,))
+    return Lease(ticket.id, tuple(account.budget for account in accounts), accounts[0].now, min(expires))
 
 
-def _unusable(path: str, why: Exception) -> ConnectoryError:
-    """Limits fail safe: without a ledger no call is made."""
-    return ConnectoryError(
-        f"the ledger of limits at {path} cannot be used ({why}); no call is made without it. If the file is broken, "
-        "remove it: the calls spent in the current windows are then forgotten"
-    )
+def _refuse(accounts: Sequence[Account], lacks: Sequence[Lack | None], ticket: Ticket) -> Wait:
+    db = accounts[0].db
+    (number,) = db.execute("SELECT coalesce(max(number), 0) + 1 FROM ticket").fetchone()
+    for place, account in enumerate(accounts):
+        elsewhere = max((lack.seconds for at, lack in enumerate(lacks) if lack and at != place), default=0.0)
+        account.stand_in_queue(ticket, number, account.now + elsewhere)
+    reasons = [(lack, account) for lack, account in zip(lacks, accounts, strict=True) if lack is not None]
+    lack, account = max(reasons, key=lambda reason: reason[0].seconds)
+    until = account.now + (lack.seconds or _LEAST_HOPE)
+    ahead = max(len(account.queue) for account in accounts)
+    return Wait(lack.seconds, until, account.budget.name, lack.why, known=lack.seconds > 0, ahead=ahead)
+
+
+def _sweep(db: sqlite3.Connection, instant: Instant) -> None:
+    """Forget accounts in which nothing matters any more by either clock, a few at a time."""
+    unused = db.execute(
+        "SELECT id FROM budget WHERE wall + memory < ?1 AND held < ?1 AND (mono > ?2 OR mono + min(memory, 3600) < ?2)"
+        " AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.budget = budget.id AND expires > ?1)"
+        " AND NOT EXISTS (SELECT 1 FROM ticket WHERE ticket.budget = budget.id AND expires > ?1) LIMIT ?3",
+        (instant.wall, instant.mono, _SWEEP_MOST),
+    ).fetchall()
+    for table in TABLES:
+        db.executemany(f"DELETE FROM {table} WHERE budget=?", unused)
+    db.executemany("DELETE FROM budget WHERE id=?", unused)
+
+
+# Forks ------------------------------------------------------------------------------------------------------------
+
+_ledgers: weakref.WeakSet[SqliteLedger] = weakref.WeakSet()
+_forking: list[SqliteLedger] = []
+
+
+def _before_fork() -> None:
+    """No thread may be in the middle of a transaction, and no connection open, when the process is doubled."""
+    for ledger in list(_ledgers):
+        ledger._lock.acquire()
+        _forking.append(ledger)
+        ledger._close()
+
+
+def _after_fork() -> None:
+    while _forking:
+        _forking.pop()._lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -1,0 +1,381 @@
+"""One budget's account in a SQL transaction: what is spent, who waits, how long until there is room.
+
+Rows hold wall-clock moments, since nothing else survives a restart. When the wall clock is set, the rows are moved
+along, so that a call stays as old as it is:
+
+- Set back: all rows move back by as much. Time seems to stand still for a moment; nothing is granted too early, and
+  nothing lies in the future and waits for ever.
+- Set forward, told by the monotonic clock: leases, tickets and windows up to an hour move along. Longer windows
+  believe the wall clock, because a computer that slept looks just the same, and its day has gone on.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from connectory.clock import Clock
+from connectory.limits.budgets import Budget, Window
+from connectory.limits.ledger import TICKET_SECONDS, Ticket, WindowSpent
+
+_STEP: Final = 0.1  # seconds that the clocks may differ without one of them having been set
+_SHORT: Final = 3600.0  # windows up to here do not believe a leap forward
+_DAYS_KEPT: Final = 8
+_EXACT: Final = 10_000  # windows of more calls remember them by ten-thousandths of their length, rounded up
+
+
+@attrs.frozen
+class Instant:
+    """Both clocks, read together."""
+
+    wall: float
+    mono: float
+
+
+def read_instant(clock: Clock) -> Instant:
+    """Both clocks; read again when something came between the two."""
+    before = clock.monotonic()
+    for _ in range(100):
+        wall, after = clock.now(), clock.monotonic()
+        if after - before < _STEP / 10:
+            break
+        before = after
+    else:
+        wall = clock.now()
+    return Instant(wall, before)
+
+
+@attrs.frozen
+class Lack:
+    """Why a budget has no room: at least so many seconds; 0 when another call has to end first."""
+
+    seconds: float
+    why: str
+
+
+@attrs.frozen
+class Waiting:
+    """One before us in the queue."""
+
+    most: int | None
+    ready: float
+
+
+@attrs.define
+class Account:
+    """One budget's rows, read at `now`. `calls` are under way and not yet counted as ended; `flying` are permits."""
+
+    db: sqlite3.Connection
+    budget: Budget
+    id: int
+    now: float
+    held: float
+    calls: int = 0
+    flying: int = 0
+    queue: list[Waiting] = attrs.Factory(list)
+    place: int | None = None
+
+    # Room -----------------------------------------------------------------------------------------------------------
+
+    def lacks(self) -> Iterator[Lack]:
+        """Everything that stands against one more call now."""
+        if self.held > self.now:
+            yield Lack(self.held - self.now, "the vendor asked for a pause")
+        for window in self.budget.rolling:
+            room = self.rolling_room(window)
+            if room > self.now:
+                yield Lack(room - self.now, self._why(window))
+        for window in self.budget.days:
+            if self.day_used(window) + self._ahead(window.seconds) >= window.count:
+                yield Lack(window.next_day(self.now) - self.now, self._why(window))
+        if self.budget.bucket is not None and self.budget.burst is not None:
+            lacking = self.bucket_used() + self._ahead(self.budget.bucket.seconds) + 1 - self.budget.burst
+            if lacking > 1e-6:
+                yield Lack(lacking / self.budget.refill, f"the bucket of {self.budget.burst} is empty")
+        if self.budget.concurrent is not None:
+            ahead = [waiting for waiting in self.queue if waiting.ready <= self.now]
+            # One ahead who goes by a smaller number is not to be kept out by us.
+            most = min([self.budget.concurrent, *(one.most for one in ahead if one.most is not None)])
+            if self.flying + len(ahead) >= most:
+                yield Lack(0.0, f"{self.budget.concurrent} at once are under way")
+
+    def _why(self, window: Window) -> str:
+        if window.count == 1 and window.seconds == self.budget.gap:
+            return f"calls keep {self.budget.gap:g} s apart"
+        return f"{window} are used up"
+
+    def _ahead(self, seconds: float) -> int:
+        """How many before us must find room too: those who may come before what we take now is there again."""
+        return sum(one.ready <= self.now + seconds for one in self.queue)
+
+    def rolling_room(self, window: Window) -> float:
+        """The least moment at which a window has room for us and those ahead. Exact, unless calls have to end first."""
+        span = window.seconds
+        last = self._last_finish(span)
+        places = window.count - self.calls - self._ahead(span)  # for ended calls and us
+        # Where those under way and ahead fill the window, they have to pass through it first, `count` at a time.
+        rounds = 0 if places > 0 else 1 + -places // window.count
+        places += rounds * window.count
+        left = self.now
+        if last is not None and places <= last[0]:
+            number = last[0] - places + 1  # the call that has to leave the window
+            row = last if places == 1 else self._finish(span, number)
+            if row is not None and row[0] - row[1] < number:  # else it has been forgotten, so it has left
+                left = max(left, row[2] + span)
+        return left + rounds * span
+
+    def window_spent(self, window: Window) -> WindowSpent:
+        """How one of the budget's windows stands."""
+        now, under_way = self.now, bool(self.calls)
+        if window.zone is not None:
+            used, most = self.day_used(window), window.count
+            whole = window.next_day(now) if used else now
+            room = now if used < most else whole
+        elif window is self.budget.bucket and self.budget.burst is not None:
+            spent, most = self.bucket_used(), self.budget.burst
+            used = math.ceil(spent - 1e-6)
+            whole = now + spent / self.budget.refill
+            room = now + max(0.0, spent + 1 - most) / self.budget.refill
+        else:
+            ended, last = self.db.execute(
+                "SELECT total(count), max(at) FROM finish WHERE budget=? AND span=? AND at>?",
+                (self.id, window.seconds, now - window.seconds),
+            ).fetchone()
+            used, most = int(ended) + self.calls, window.count
+            whole = now + window.seconds if under_way else (last or now - window.seconds) + window.seconds
+            room = self.rolling_room(window)
+        return WindowSpent(window, used, max(0, most - used), room, whole)
+
+    def day_used(self, window: Window) -> int:
+        """Calls of the calendar day; days beyond it were written by a clock that ran ahead."""
+        (used,) = self.db.execute(
+            "SELECT total(count) FROM day WHERE budget=? AND zone=? AND number>=?",
+            (self.id, window.zone, window.day(self.now)),
+        ).fetchone()
+        return int(used) + self.calls
+
+    def bucket_used(self) -> float:
+        """What is missing in the bucket. A call's part begins to come back when the call has ended."""
+        full = self._bucket_full()
+        return self.calls + max(0.0, full - self.now) * self.budget.refill
+
+    def _bucket_full(self) -> float:
+        row = self.db.execute("SELECT full FROM bucket WHERE budget=?", (self.id,)).fetchone()
+        return float(row[0]) if row else -math.inf
+
+    def _last_finish(self, span: float) -> tuple[int, int, float] | None:
+        row: tuple[int, int, float] | None = self.db.execute(
+            "SELECT number, count, at FROM finish WHERE budget=? AND span=? ORDER BY number DESC LIMIT 1",
+            (self.id, span),
+        ).fetchone()
+        return row
+
+    def _finish(self, span: float, number: int) -> tuple[int, int, float] | None:
+        row: tuple[int, int, float] | None = self.db.execute(
+            "SELECT number, count, at FROM finish WHERE budget=? AND span=? AND number>=? ORDER BY number LIMIT 1",
+            (self.id, span, number),
+        ).fetchone()
+        return row
+
+    # Spending -------------------------------------------------------------------------------------------------------
+
+    def grant(self, id: str, lease_seconds: float) -> float:
+        """Write the lease; returns when it ends by itself."""
+        expires = self.now + lease_seconds
+        counted_by = min(expires, self.now + self.budget.transit)
+        self.db.execute("INSERT INTO lease VALUES (?, ?, ?, ?, 0)", (self.id, id, counted_by, expires))
+        return expires
+
+    def end(self, id: str, linger: float) -> None:
+        """A call has ended, or will have in `linger` seconds. Unknown and expired ones have been counted before."""
+        row = self.db.execute("SELECT counted FROM lease WHERE budget=? AND id=?", (self.id, id)).fetchone()
+        if row is None:
+            return
+        if linger > 0:
+            self.db.execute(
+                "UPDATE lease SET counted_by=min(counted_by, ?1), expires=min(expires, ?1) WHERE budget=?2 AND id=?3",
+                (self.now + linger, self.id, id),
+            )
+            return
+        self.db.execute("DELETE FROM lease WHERE budget=? AND id=?", (self.id, id))
+        if not row[0]:
+            self._count(self.now)
+
+    def _count(self, at: float) -> None:
+        """A call was received by the vendor at `at`, at the latest."""
+        for window in self.budget.rolling:
+            self._count_rolling(window, at)
+        for window in self.budget.days:
+            self._count_day(window, 1)
+        if self.budget.bucket is not None:
+            self._refill_until(max(self._bucket_full(), at) + 1 / self.budget.refill)
+
+    def _count_rolling(self, window: Window, at: float) -> None:
+        span = window.seconds
+        last = self._last_finish(span)
+        number, count = (last[0] if last else 0) + 1, 1
+        if last is not None:
+            at = max(at, last[2])
+            grain = span / _EXACT
+            if window.count > _EXACT and last[2] // grain == at // grain:
+                count += last[1]
+                self.db.execute("DELETE FROM finish WHERE budget=? AND span=? AND number=?", (self.id, span, last[0]))
+        self.db.execute("INSERT INTO finish VALUES (?, ?, ?, ?, ?)", (self.id, span, number, count, at))
+        if number > window.count:
+            self.db.execute(
+                "DELETE FROM finish WHERE budget=? AND span=? AND number<=? AND at<=?",
+                (self.id, span, number - window.count, self.now - span),
+            )
+
+    def _count_day(self, window: Window, count: int) -> None:
+        today = window.day(self.now)
+        self.db.execute(
+            "INSERT INTO day VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count=count+excluded.count",
+            (self.id, window.zone, today, count),
+        )
+        # By number, not by age: a clock far ahead for a moment must not cost the memory of the true day.
+        self.db.execute(
+            "DELETE FROM day WHERE budget=?1 AND zone=?2 AND number NOT IN"
+            " (SELECT number FROM day WHERE budget=?1 AND zone=?2 ORDER BY number DESC LIMIT ?3)",
+            (self.id, window.zone, _DAYS_KEPT),
+        )
+
+    def _refill_until(self, full: float) -> None:
+        assert self.budget.bucket is not None
+        self.db.execute("INSERT OR REPLACE INTO bucket VALUES (?, ?, ?)", (self.id, self.budget.bucket.seconds, full))
+
+    def assume_spent(self, at: float, leases_until: float) -> None:
+        """Nothing is known of the time before `at`: everything counts as used up then, and permits as taken."""
+        at = min(at, self.now)
+        for window in self.budget.rolling:
+            if at + window.seconds > self.now:
+                row = (self.id, window.seconds, window.count, window.count, at)
+                self.db.execute("INSERT INTO finish VALUES (?, ?, ?, ?, ?)", row)
+        for window in self.budget.days:
+            if window.day(at) == window.day(self.now):
+                self._count_day(window, window.count)
+        if self.budget.burst is not None:
+            self._refill_until(at + self.budget.burst / self.budget.refill)
+        if self.budget.concurrent is not None:
+            self.hold(leases_until)
+
+    def hold(self, until: float) -> None:
+        """Nobody calls before `until`; an earlier hold that lasts longer stays."""
+        self.held = max(self.held, until)
+        self.db.execute("UPDATE budget SET held=? WHERE id=?", (self.held, self.id))
+
+    # Reading --------------------------------------------------------------------------------------------------------
+
+    def read_leases(self) -> None:
+        """Count those under way; what must have been received by now is counted as ended, what expired goes."""
+        rows = self.db.execute(
+            "SELECT id, counted_by, expires, counted FROM lease WHERE budget=? ORDER BY counted_by", (self.id,)
+        ).fetchall()
+        for id, counted_by, expires, counted in rows:
+            if not counted and counted_by <= self.now:
+                self._count(counted_by)
+                self.db.execute("UPDATE lease SET counted=1 WHERE budget=? AND id=?", (self.id, id))
+            elif not counted:
+                self.calls += 1
+            if expires <= self.now:
+                self.db.execute("DELETE FROM lease WHERE budget=? AND id=?", (self.id, id))
+            else:
+                self.flying += 1
+
+    def read_queue(self, ticket: Ticket | None) -> None:
+        """Those who wait and live; of them only who is before `ticket`, where that has a place."""
+        rows = self.db.execute(
+            "SELECT number, id, most, ready, expires FROM ticket WHERE budget=? ORDER BY number", (self.id,)
+        ).fetchall()
+        for number, id, most, ready, expires in rows:
+            if ticket is not None and id == ticket.id:
+                self.place = number
+                break
+            if expires > self.now:
+                self.queue.append(Waiting(most, ready))
+            else:
+                self.db.execute("DELETE FROM ticket WHERE budget=? AND number=?", (self.id, number))
+
+    def stand_in_queue(self, ticket: Ticket, number: int, ready: float) -> None:
+        """Take a place, or show that one still waits. Written at most every second unless `ready` changed."""
+        expires = self.now + TICKET_SECONDS
+        if self.place is None:
+            self.db.execute(
+                "INSERT INTO ticket VALUES (?, ?, ?, ?, ?, ?)",
+                (self.id, number, ticket.id, self.budget.concurrent, ready, expires),
+            )
+            return
+        self.db.execute(
+            "UPDATE ticket SET ready=?1, expires=?2 WHERE budget=?3 AND number=?4"
+            " AND (expires < ?2 - 1 OR abs(max(ready, ?5) - max(?1, ?5)) > 0.01)",
+            (ready, expires, self.id, self.place, self.now),
+        )
+
+    # Clocks ---------------------------------------------------------------------------------------------------------
+
+    def keep_time(self, instant: Instant) -> None:
+        """Remember when this account was last changed, to know by it when a clock was set. No row is later."""
+        self.db.execute("UPDATE budget SET wall=?, mono=? WHERE id=?", (self.now, instant.mono, self.id))
+
+    def correct(self, before: Instant, instant: Instant) -> None:
+        """Move the rows when the wall clock was set since `before`, and know the time to go by."""
+        elapsed = instant.wall - before.wall
+        if -_STEP <= elapsed < 0:
+            self.now = before.wall  # stand still until the clock has caught up
+            return
+        if elapsed < 0:
+            self._move(elapsed, math.inf)
+            self.held = max(0.0, self.held + elapsed)
+            self.db.execute("UPDATE budget SET held=? WHERE id=?", (self.held, self.id))
+            self._merge_later_days()
+            self.keep_time(instant)
+        elif instant.mono >= before.mono and elapsed - (instant.mono - before.mono) > _STEP:
+            self._move(elapsed - (instant.mono - before.mono), _SHORT)
+            self.keep_time(instant)
+        elif elapsed > 1.0:
+            self.keep_time(instant)  # so that places in the queue are not much later either
+
+    def _move(self, by: float, longest: float) -> None:
+        self.db.execute("UPDATE lease SET counted_by=counted_by+?1, expires=expires+?1 WHERE budget=?2", (by, self.id))
+        self.db.execute("UPDATE ticket SET ready=ready+?1, expires=expires+?1 WHERE budget=?2", (by, self.id))
+        self.db.execute("UPDATE finish SET at=at+? WHERE budget=? AND span<=?", (by, self.id, longest))
+        self.db.execute("UPDATE bucket SET full=full+? WHERE budget=? AND span<=?", (by, self.id, longest))
+
+    def _merge_later_days(self) -> None:
+        """Calls written under a later date were made before now, so they belong to this day at the latest."""
+        for window in self.budget.days:
+            place = (self.id, window.zone, window.day(self.now))
+            (later,) = self.db.execute(
+                "SELECT total(count) FROM day WHERE budget=? AND zone=? AND number>?", place
+            ).fetchone()
+            if later:
+                self.db.execute("DELETE FROM day WHERE budget=? AND zone=? AND number>?", place)
+                self._count_day(window, int(later))
+
+
+def open_account(
+    db: sqlite3.Connection, budget: Budget, instant: Instant, blind: tuple[float, float] | None = None
+) -> Account:
+    """Read a budget's account, or begin one. `blind` says since when nothing is known, and until when permits may be
+    held that nobody knows of (both epoch seconds)."""
+    memory = budget.memory if budget.bounds else -1.0
+    row = db.execute("SELECT id, wall, mono, held, memory FROM budget WHERE key=?", (budget.key,)).fetchone()
+    if row is None:
+        made = db.execute(
+            "INSERT INTO budget (key, wall, mono, held, memory) VALUES (?, ?, ?, 0, ?)",
+            (budget.key, instant.wall, instant.mono, memory),
+        )
+        account = Account(db, budget, int(made.lastrowid or 0), instant.wall, 0.0)
+    else:
+        account = Account(db, budget, row[0], instant.wall, row[3])
+        account.correct(Instant(row[1], row[2]), instant)
+        if row[4] < memory:
+            db.execute("UPDATE budget SET memory=? WHERE id=?", (memory, account.id))
+    if blind is not None and memory >= 0 and (row is None or row[4] < 0):
+        account.assume_spent(*blind)
+    account.read_leases()
+    return account
