@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
@@ -39,6 +41,7 @@ from connectory.transport import Transport, TransportFailure, follow
 log = logging.getLogger("connectory")
 
 MOST_REDIRECTS = 5
+LINGER = 30.0  # seconds for which a call without an answer counts as under way: the vendor may still be at work on it
 GOOD = frozenset({"ok", "accepted"})
 _REFUSALS: Mapping[str, type[CallError]] = {
     "rejected": Rejected,
@@ -59,6 +62,29 @@ class Purpose:
     repeatable: bool
     format: Format
     anonymous: bool = False
+    undecoded: bool = False
+
+
+class UnsureEndWarning(UserWarning):
+    """Nothing but the closing of the connection marked the end of an answer: it may have been cut."""
+
+
+class Tally:
+    """Requests sent: `total` in all, `here` by the thread that asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self.total = 0
+
+    @property
+    def here(self) -> int:
+        return getattr(self._local, "count", 0)
+
+    def add(self) -> None:
+        self._local.count = self.here + 1
+        with self._lock:
+            self.total += 1
 
 
 @attrs.define(eq=False, repr=False)
@@ -67,6 +93,7 @@ class Line:
 
     vendor: str
     base: str
+    origins: frozenset[str]
     token: Token | None
     token_key: TokenKey | None
     token_budgets: Sequence[Budget]
@@ -86,12 +113,19 @@ class Line:
     policy: Policy = DEFAULT
     lease_seconds: float = 330.0
     on_wait: Callable[[float, str], None] | None = None
-    calls: int = 0
+    tally: Tally = attrs.Factory(Tally)
+    _refused: bool = False
+
+    @property
+    def calls(self) -> int:
+        """Requests sent so far, logins and repeats included."""
+        return self.tally.total
 
     def exchange(self, purpose: Purpose, request: Request, into: BinaryIO | None = None) -> tuple[Verdict, Answer]:
         """One call with all its tries. Returns a good verdict and its answer, or raises a CallError or LimitReached."""
         renewed = False
         refused: KeptToken | None = None
+        start = into.tell() if into is not None and into.seekable() else None
         attempt = 0
         while True:
             attempt += 1
@@ -105,39 +139,65 @@ class Line:
             verdict = judge(purpose.judges, answer)
             if verdict.word in GOOD:
                 return verdict, self._readable(purpose, request, answer, attempt)
+            if into is not None and start is not None:  # a 2xx that the rules call no success has written its body
+                into.seek(start)
+                into.truncate()
             if verdict.word == "expired" and token is not None and not renewed:
                 renewed, refused = True, token
                 continue
             self._after_refusal(purpose, request, verdict, answer, attempt)
 
     def _send(self, purpose: Purpose, request: Request, token: KeptToken | None, into: BinaryIO | None) -> Answer:
-        lease = acquire(self.ledger, purpose.budgets, self.clock, self.max_wait, self.lease_seconds, self.on_wait)
+        """One exchange; a redirect of a read is followed on the same origin, a few times, each hop signed anew."""
+        for _ in range(MOST_REDIRECTS):
+            signed, response = self._hop(purpose, request, token, into)
+            following = follow(signed, response)
+            if following is None:
+                return self._decoded(purpose, response, into)
+            request = attrs.evolve(request, url=following.url, query=())
+        raise TransportFailure("redirects without end", kind="redirect", sent="maybe", host=request.origin)
+
+    def _hop(
+        self, purpose: Purpose, request: Request, token: KeptToken | None, into: BinaryIO | None
+    ) -> tuple[Request, Response]:
+        """One request within the limits. Returns it as it was sent, and its answer."""
+        try:
+            lease = acquire(self.ledger, purpose.budgets, self.clock, self.max_wait, self.lease_seconds, self.on_wait)
+        except LimitReached as why:
+            why.vendor = self.vendor
+            raise
+        linger = 0.0
         try:
             signed = request if purpose.anonymous else self._signed(request, token)
             log.debug("%s %s", purpose.operation, self.shown(request))
-            response = self._follow(signed, into)
+            self.tally.add()
+            return signed, self.transport.send(signed, into=into)
+        except TransportFailure as failure:
+            linger = LINGER if failure.sent == "maybe" and failure.kind in ("timeout", "deadline") else 0.0
+            raise
         finally:
-            self.ledger.release(lease)
+            self.ledger.release(lease, linger)
+
+    def _decoded(self, purpose: Purpose, response: Response, into: BinaryIO | None) -> Answer:
         read = purpose.format.read
         assert read is not None  # checked when the spec was loaded
-        return decode_answer(response, read)
-
-    def _follow(self, request: Request, into: BinaryIO | None) -> Response:
-        """One exchange; a redirect of a read is followed on the same origin, a few times."""
-        for _ in range(MOST_REDIRECTS):
-            self.calls += 1
-            response = self.transport.send(request, into=into)
-            following = follow(request, response)
-            if following is None:
-                return response
-            request = following
-        raise TransportFailure("redirects without end", kind="redirect", sent="maybe", host=request.origin)
+        answer = decode_answer(response, read)
+        if response.whole or not 200 <= response.status < 300:
+            return answer
+        if answer.fault:
+            host = origin_of(response.url)
+            raise TransportFailure("the answer ends too early", kind="truncated", sent="maybe", host=host)
+        if into is not None or isinstance(answer.data, str | bytes):
+            message = f"{self.vendor} {purpose.operation}: only the closing of the connection marked the answer's end"
+            warnings.warn(f"{message}; it may have been cut", UnsureEndWarning, stacklevel=2)
+        return answer
 
     def _signed(self, request: Request, token: KeptToken | None) -> Request:
-        """A credential goes to the vendor's own origin, whatever a next link or a setting says."""
-        if request.origin != origin_of(self.base):
-            raise BadAnswer(
-                f"{self.vendor}: {request.origin} is not {origin_of(self.base)}: credentials are not sent there",
+        """A credential goes to the vendor's own origins only, whatever a next link or a setting says."""
+        if request.origin not in self.origins:
+            raise Failed(
+                f"{self.vendor}: {request.origin} is not {' or '.join(sorted(self.origins))}: "
+                "credentials are not sent there",
                 vendor=self.vendor,
             )
         return self.credentials.sign(request, token, self.clock.now())
@@ -145,15 +205,15 @@ class Line:
     def _token(self, refused: KeptToken | None) -> KeptToken | None:
         if self.token is None or self.token_key is None:
             return None
-        token = self.tokens.get_or_fetch(
-            self.token_key, self.clock, lambda: self._fetch_token(refused is not None), refused=refused
-        )
-        self.redactor.add(token.value, passing=True)
+        self._refused = self._refused or refused is not None
+        token = self.tokens.get_or_fetch(self.token_key, self.clock, self._fetch_token, refused=refused)
+        self._hide(token)
         return token
 
-    def _fetch_token(self, refused: bool) -> KeptToken:
+    def _fetch_token(self) -> KeptToken:
+        """A new token. What comes back when it fails is never taken for the answer of the call that needs it."""
         assert self.token is not None
-        request = token_request(self.token, self.base, self.credentials.settings, self.render, refused=refused)
+        request = token_request(self.token, self.base, self.credentials.settings, self.render, refused=self._refused)
         purpose = Purpose(
             operation="token exchange",
             judges=self.judges,
@@ -163,13 +223,22 @@ class Line:
             format=self.formats[self.token.reads],
             anonymous=True,
         )
-        _, answer = self.exchange(purpose, request)
-        token = read_token(self.token, answer, self.codecs, self.clock.now(), self.vendor)
-        self.redactor.add(token.value, passing=True)
+        try:
+            _, answer = self.exchange(purpose, request)
+            token = read_token(self.token, answer, self.codecs, self.clock.now(), self.vendor)
+        except Rejected as why:
+            raise _turned(Denied, why, f". {self.obtain}" if self.obtain else "") from why
+        except BadAnswer as why:
+            raise _turned(Failed, why, "") from why
+        self._hide(token)
+        self._refused = False
         return token
 
+    def _hide(self, token: KeptToken) -> None:
+        self.redactor.add(token.value.reveal(), passing=True)
+
     def _readable(self, purpose: Purpose, request: Request, answer: Answer, attempt: int) -> Answer:
-        if not answer.fault:
+        if not answer.fault or purpose.undecoded:
             return answer
         kind = BadAnswer if purpose.repeatable else UnknownOutcome
         raise self._error(kind, purpose, request, f"answered {answer.status}, but {answer.fault}", answer, attempt)
@@ -184,7 +253,8 @@ class Line:
             after_failure(self.policy, attempt, None, self.clock.random, self.max_wait) if failure.repeatable else None
         )
         if not isinstance(decision, Again):
-            raise self._error(Unavailable, purpose, request, str(failure), None, attempt, retryable=True) from failure
+            again = failure.repeatable
+            raise self._error(Unavailable, purpose, request, str(failure), None, attempt, retryable=again) from failure
         self._wait(decision.wait, str(failure))
 
     def _after_refusal(
@@ -291,10 +361,24 @@ class Line:
             request=self.shown(request),
             status=answer.status if answer else None,
             words=words,
-            code=said.code if said else "",
+            code=self.redactor.redact(said.code) if said else "",
             attempts=attempt,
             retryable=retryable,
         )
+
+
+def _turned(kind: type[CallError], why: CallError, more: str) -> CallError:
+    """The same error as another kind."""
+    return kind(
+        f"{why}{more}",
+        vendor=why.vendor,
+        operation=why.operation,
+        request=why.request,
+        status=why.status,
+        words=why.words,
+        code=why.code,
+        attempts=why.attempts,
+    )
 
 
 def purpose_of(plan: Plan, budgets: Sequence[Budget], formats: Mapping[str, Format]) -> Purpose:

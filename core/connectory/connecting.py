@@ -189,9 +189,13 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
     budgets = {name: _budget(spec, name, limit, limits[name], settings, base) for name, limit in spec.limits.items()}
     number, auth = _choose_auth(spec, names)
     options = TransportOptions(pool_size=max(10, concurrency), allow_http=bool(settings.get("allow_http")))
+    bases = {name: _rendered_server(spec, name, lambda text: render(text, names)) for name in spec.servers}
+    if "://" in str(settings.get("server") or ""):
+        bases = dict.fromkeys(bases, base)
     line = Line(
         vendor=spec.name,
         base=base,
+        origins=_own_origins(spec, base, bases),
         token=auth.token if auth else None,
         token_key=_token_key(spec, base, number, settings) if auth and auth.token else None,
         token_budgets=[budgets[name] for name, limit in spec.limits.items() if limit.for_ == "all"],
@@ -211,9 +215,6 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
         policy=parts.policy,
         lease_seconds=options.deadline + 30.0,
     )
-    bases = {name: _rendered_server(spec, name, lambda text: render(text, names)) for name in spec.servers}
-    if settings.get("server"):
-        bases = dict.fromkeys(bases, base) if "://" in str(settings["server"]) else bases
     return Engine(
         spec=spec, registry=registry, line=line, settings=names, budgets=budgets, bases=bases, concurrency=concurrency
     )
@@ -248,6 +249,12 @@ def _base(spec: Spec, server: Any, render: Any) -> str:
     except ValueError as why:
         raise SettingError(f"{spec.name}: server '{server}': {why}") from None
     return str(server)
+
+
+def _own_origins(spec: Spec, base: str, bases: Mapping[str, str]) -> frozenset[str]:
+    """Where credentials may go: the server in use, and those that operations name."""
+    named = {bases[operation.server] for operation in spec.operations.values() if operation.server}
+    return frozenset(map(origin_of, filter(None, {base, *named})))
 
 
 def _concurrency(spec: Spec, wanted: int | None) -> tuple[int, dict[str, int | None]]:

@@ -98,7 +98,8 @@ class Engine:
         """One exchange, its answer undecoded; of a list the first page."""
         arguments = bind(plan, given)
         page = plan.pager_kind.first(plan.pager) if plan.pager and plan.pager_kind else None
-        return self.line.exchange(self.purpose(plan), self.request(plan, arguments, page))[1].response
+        purpose = attrs.evolve(self.purpose(plan), undecoded=True)
+        return self.line.exchange(purpose, self.request(plan, arguments, page))[1].response
 
     def perform(self, plan: Plan, given: Given, *, complete: bool = False) -> tuple[str, Any]:
         """One call that is no list and no batch. Returns its word (`ok`, `accepted`, `unchanged`) and its record."""

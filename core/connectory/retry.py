@@ -50,8 +50,8 @@ def after_throttle(
         return Again(named + 0.1 * random()) if attempt < policy.throttled_tries else Stop(now + named)
     if attempt >= policy.throttled_tries:
         return Stop(None)
-    pause = min(policy.throttled_cap, policy.base * 2.0 ** (attempt - 1))
-    return Again(pause * (1 + 0.5 * random()))
+    pause = min(policy.throttled_cap, policy.base * 2.0 ** (attempt - 1)) * (1 + 0.5 * random())
+    return Again(pause) if pause <= max_wait else Stop(now + pause)
 
 
 def after_failure(
