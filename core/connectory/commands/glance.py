@@ -30,5 +30,14 @@ def glance(destination: Mapping[str, Any], root: Path) -> None:
     total = count(path, table)
     names, rows = first_rows(path, table, ROWS)
     note(f"table {table} in {path} holds {total:,} row{'' if total == 1 else 's'}{'; the first:' if rows else ''}")
-    records = [dict(zip(names, row, strict=True)) for row in rows]
+    records = [dict(zip(names, map(_in_short, row), strict=True)) for row in rows]
     write_table([records], sys.stdout.buffer, room=terminal_width() or 100, widest=WIDEST, told=False)
+
+
+def _in_short(value: Any) -> Any:
+    """A nested value as the texts in it, without the names of its fields."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return value
+    return " ".join(str(short) for one in value if (short := _in_short(one)) not in (None, "", False))

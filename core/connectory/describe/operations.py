@@ -12,6 +12,7 @@ from connectory.describe.facts import (
     builtin_outcomes,
     decided,
     describe_limits,
+    describe_servers,
     describe_settings,
     rule_words,
     touching,
@@ -41,7 +42,7 @@ def _sections(spec: Spec, plan: Plan) -> Iterator[tuple[str, list[str]]]:
     operation = plan.operation
     yield "Call", _calls(spec, plan)
     yield "Arguments", words.columns([*_items_row(plan), *map(_argument_row, _in_order(plan))])
-    yield "Document", [f"  {line}" for line in (operation.document or "").strip().splitlines()]
+    yield "Document", [line for text in (operation.document or "").splitlines() for line in words.paragraph(text)]
     yield "Gives", words.paragraph(_gives(plan))
     yield "Paging", words.paragraph(_paging(plan)) if plan.pager else []
     yield "Incremental", words.columns(_mark_rows(plan))
@@ -58,6 +59,7 @@ def _sections(spec: Spec, plan: Plan) -> Iterator[tuple[str, list[str]]]:
         )
     yield "Examples", _examples(plan)
     yield "Settings", describe_settings(spec)
+    yield "Servers", describe_servers(spec)
     yield "Assumed (not documented by the vendor)", words.columns(touching(spec.assumed, _places(spec, plan)))
     yield "Sources", words.columns(touching(spec.sources, _places(spec, plan)))
 
