@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, BinaryIO
-from urllib.parse import urljoin
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import attrs
 
@@ -241,11 +241,11 @@ def _with_items(plan: Plan, arguments: Arguments, wire: list[Any]) -> Arguments:
 
 def _at_next_url(plan: Plan, request: Request, url: str) -> Request:
     """The next page's own URL, relative ones resolved; only on the origin where the list began."""
-    following = urljoin(request.full_url, url)
     try:
-        same = origin_of(following) == request.origin
+        following = urldefrag(urljoin(request.full_url, url)).url
+        same = origin_of(following) == request.origin and urlsplit(following).username is None
     except ValueError:
-        same = False
+        following, same = "", False
     if not same:
         raise BadAnswer(f"{plan.name}: the next page's link leads away from {request.origin}; it is not followed")
     return attrs.evolve(request, url=following, query=())

@@ -21,7 +21,7 @@ from connectory.spec.words import Slot
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Constants:
     """What a spec sends with every call of an operation, rendered."""
 
@@ -47,18 +47,23 @@ def build(
     arguments = _with_constants(_with_slots(arguments, page), constants)
     query = list(_pairs(plan, "query", arguments.query))
     body, content_type = _body(plan, arguments, formats, query)
-    headers = {"Accept": _accept(plan, formats), **{k: to_text(v, plan.styles) for k, v in arguments.headers.items()}}
-    if content_type:
-        headers["Content-Type"] = content_type
+    usual = {"Accept": _accept(plan, formats), **({"Content-Type": content_type} if content_type else {})}
     if constants.cookies:
-        headers["Cookie"] = cookie_header(constants.cookies)
+        usual["Cookie"] = cookie_header(constants.cookies)
     method = "POST" if plan.operation.graphql is not None else plan.operation.method.upper()
-    return Request(method, _fill_path(plan, url, arguments.path), tuple(query), headers, body)
+    request = Request(method, _fill_path(plan, url, arguments.path), tuple(query), usual, body)
+    request = request.with_headers({k: to_text(v, plan.styles) for k, v in arguments.headers.items()})
+    # Only who cuts a form into parts knows its boundary; any other media type the spec may know better.
+    return request.with_headers({"Content-Type": content_type}) if isinstance(body, Multipart) else request
+
+
+# RFC 6265, 4.1.1, and `%`: what is percent-encoded already stays as it is. Blanks, quotes, commas, `;` and `\` are not.
+_COOKIE_OCTETS = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
 
 
 def cookie_header(cookies: Mapping[str, str]) -> str:
-    """`a=1; b=2`."""
-    return "; ".join(f"{name}={quote(value, safe='')}" for name, value in cookies.items())
+    """`a=1; b=2`; characters that no cookie can hold are percent-encoded."""
+    return "; ".join(f"{name}={quote(value, safe=_COOKIE_OCTETS)}" for name, value in cookies.items())
 
 
 def _accept(plan: Plan, formats: Mapping[str, Format]) -> str:

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote_plus
 
 import attrs
 import msgspec
@@ -42,7 +43,7 @@ class Credentials:
         request = request.with_headers(self._headers(names))
         query = self._rendered(self.auth.query, names)
         if query:
-            request = request.with_query(query)
+            request = _without(request, query).with_query(query)
         cookies = self._rendered(self.auth.cookies, names)
         if cookies:
             before = request.headers.get("Cookie")
@@ -79,6 +80,13 @@ class Credentials:
             if isinstance(value, str) and "{{" in value:
                 changes[field.alias] = self.render(value, names)
         return attrs.evolve(self.auth.options, **changes)
+
+
+def _without(request: Request, names: Mapping[str, str]) -> Request:
+    """The request without these parameters in its URL: vendors put them into their own links too."""
+    address, mark, own = request.url.partition("?")
+    kept = [pair for pair in own.split("&") if unquote_plus(pair.partition("=")[0]) not in names]
+    return attrs.evolve(request, url=address + (mark if kept else "") + "&".join(kept)) if mark else request
 
 
 def token_request(token: Token, base: str, settings: Mapping[str, Any], render: Render, *, refused: bool) -> Request:

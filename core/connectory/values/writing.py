@@ -45,6 +45,10 @@ def _say(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
+def _say_nothing(value: Any) -> str:
+    return "the secret"
+
+
 def _expected(what: str, value: Any) -> ValueFault:
     return ValueFault(f"expected {what}, got {_say(value)}")
 
@@ -70,8 +74,23 @@ def _write_integer(bits: int | None) -> Write:
 
 def _write_text(value: Any) -> Any:
     if isinstance(value, str):
+        if not value.isascii():
+            _check_encodable(value)
         return value
     raise _expected("a text", value)
+
+
+def _check_encodable(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueFault("the text holds half a character (a lone surrogate), which cannot be sent") from None
+
+
+def _write_secret(value: Any) -> Any:
+    if isinstance(value, str):
+        return _write_text(value)
+    raise ValueFault(f"expected a text, got {type(value).__name__}")
 
 
 def _write_float(value: Any) -> Any:
@@ -150,12 +169,36 @@ def _write_file(value: Any) -> Any:
 
 
 def _write_anything(value: Any) -> Any:
-    return value
+    """Whatever can be sent. What JSON has no word for would go out as null, or end the whole run."""
+    match value:
+        case str():
+            return _write_text(value)
+        case float() | Decimal():
+            return _write_float(value)
+        case Mapping():
+            return _write_entries(value)
+        case list() | tuple():
+            return _write_list(_write_anything)(value)
+        case None | int() | datetime() | date() | time() | uuid.UUID() | bytes() | bytearray():
+            return value
+    raise _expected("what JSON can hold", value)
+
+
+def _write_entries(value: Mapping[Any, Any]) -> Any:
+    written = {}
+    for name, held in value.items():
+        if not isinstance(name, str):
+            raise _expected("texts as names", name)
+        try:
+            written[_write_text(name)] = _write_anything(held)
+        except ValueFault as fault:
+            raise fault.under(name) from None
+    return written
 
 
 _SCALARS: Final[Mapping[str, Write]] = {
     "str": _write_text,
-    "secret": _write_text,
+    "secret": _write_secret,
     "float": _write_float,
     "decimal": _write_decimal,
     "bool": _write_bool,
@@ -329,7 +372,10 @@ def _check_object(rules: _ObjectRules, value: Any) -> Any:
         if write is None:
             if not rules.open:
                 raise ValueFault(f"{rules.name} has no such field{nearest(str(wire), rules.writers)}", (str(wire),))
-            written[wire] = held
+            try:
+                written[wire] = _write_anything(held)
+            except ValueFault as fault:
+                raise fault.under(str(wire)) from None
             continue
         if wire in rules.refused:
             raise ValueFault("is set by the vendor and cannot be sent", (wire,))
@@ -372,16 +418,17 @@ def _with_bounds(write: Write, field: Field) -> Write:
     if field.pattern is None and field.least is None and field.most is None:
         return write
     pattern = re.compile(field.pattern) if field.pattern is not None else None
+    say: Callable[[Any], str] = _say_nothing if field.type == Scalar("secret") else _say
 
     def bounded(value: Any) -> Any:
         written = write(value)
         if pattern is not None and not pattern.fullmatch(str(written)):
-            raise ValueFault(f"{_say(value)} does not look like {field.pattern}")
+            raise ValueFault(f"{say(value)} does not look like {field.pattern}")
         size = len(value) if isinstance(value, str | list | tuple | dict) else value
         if field.least is not None and size < field.least:
-            raise ValueFault(f"{_say(value)} is below {field.least:g}, the least")
+            raise ValueFault(f"{say(value)} is below {field.least:g}, the least")
         if field.most is not None and size > field.most:
-            raise ValueFault(f"{_say(value)} is above {field.most:g}, the most")
+            raise ValueFault(f"{say(value)} is above {field.most:g}, the most")
         return written
 
     return bounded
