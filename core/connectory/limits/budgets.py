@@ -17,7 +17,7 @@ DAY: Final = 86400.0
 # A month is any 31 days: never too fast, whichever month it is.
 _PERIODS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY, "week": 7 * DAY, "month": 31 * DAY}
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
-_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(?:([a-z]+)|(\d.*))")
+RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(?:([a-z]+)|(\d.*))")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
@@ -37,7 +37,7 @@ def parse_rate(text: str, zone: str | None = None) -> Window:
     must be whole, since 1.5/second may mean 3 in 2 seconds or never 2 in one. With a `zone` a `day` is a calendar
     day there; `24h` is any 24 hours all the same.
     """
-    found = _RATE.fullmatch(text.strip())
+    found = RATE.fullmatch(text.strip())
     if not found:
         raise ValueError(f"'{text}' is no rate: write a count, '/' and a time, as 5000/day, 100/10s or 2/second")
     period = found[2]

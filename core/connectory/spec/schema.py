@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import attrs
 
-from connectory.limits.budgets import _RATE as RATE
+from connectory.limits.budgets import RATE
 from connectory.outcomes import STATUSES
 from connectory.plugins.registry import Registry
 from connectory.recipes.recipe import Recipe, Target
@@ -147,27 +147,36 @@ class _Definitions:
             chosen: Schema = {"type": "object", "properties": {"use": {"const": word}}}
             variants.append(_when(chosen if word == usual else {**chosen, "required": ["use"]}, f"{name}.{word}"))
         if usual is attrs.NOTHING:
-            use = self._use(cls, kinds)
-            return {"type": "object", "required": ["use"], "properties": {"use": use}, "allOf": variants}
+            return self._chosen_first(cls, kinds, variants)
         if usual not in kinds:
             self.definitions[f"{name}.plain"] = self._variant(cls, None, kinds)
             named: Schema = {"required": ["use"], "properties": {"use": {"enum": sorted(kinds)}}}
             variants.append(_when({"type": "object", "not": named}, f"{name}.plain"))
         return {"type": "object", "allOf": variants}
 
+    def _chosen_first(self, cls: type, kinds: Mapping[str, Any], variants: list[Schema]) -> Schema:
+        """A class that is nothing without `use`: until it is there, an editor offers no other key, yet knows them."""
+        use = self._use(cls, kinds)
+        keys = {key for kind in kinds.values() for key in keys_of(kind.options)} | keys_of(cls).keys()
+        known = {key: {"doNotSuggest": True} for key in sorted(keys)} | {"use": use}
+        unchosen = {"type": "object", "not": {"required": ["use"]}}
+        closed = {"additionalProperties": False, "properties": known}
+        by_kind = [*variants, {"if": unchosen, "then": closed}]
+        return {"type": "object", "required": ["use"], "properties": {"use": use}, "allOf": by_kind}
+
     def _variant(self, cls: type, options: type | None, kinds: Mapping[str, Any]) -> Schema:
         schema = self.closed(cls, keys_of(attrs.resolve_types(options)) if options else None)
+        about = _first_line(options) if options else ""
         if not kinds:
             del schema["properties"]["use"]
             return schema
-        about = (options.__doc__ or "").partition("\n")[0] if options else ""
         schema["properties"]["use"] = self._use(cls, kinds)
         return {**schema, "description": f"{cls.__doc__} {about}".strip()}
 
     def _use(self, cls: type, kinds: Mapping[str, Any]) -> Schema:
-        abouts = [(kind.options.__doc__ or "").partition("\n")[0] for kind in kinds.values()]
-        described = {**_one_of(list(kinds)), "enumDescriptions": abouts}
-        return self._either({**described, "description": keys_of(cls)["use"].metadata["about"]})
+        abouts = [_first_line(kind.options) for kind in kinds.values()]
+        named = self._either({**_one_of(list(kinds)), "enumDescriptions": abouts})
+        return {**named, "description": keys_of(cls)["use"].metadata["about"]}
 
     def _destinations(self, name: str) -> Schema:
         """Where a recipe's rows go: the key that names a kind says which other keys there are."""
@@ -193,12 +202,8 @@ class _Definitions:
             known = {"enum": sorted({*own, *self._registry.formats})}
             return {"anyOf": [known, {"type": "string", "pattern": _FILLED_IN}]}
         if kind is language.StatusText:
-            return {
-                "anyOf": [
-                    {"type": "integer", "minimum": 100, "maximum": 599},
-                    self._text(STATUSES.pattern, "a status, as 404, 5xx or 400-499"),
-                ]
-            }
+            text = self._text(STATUSES.pattern, "a status, as 404, 5xx or 400-499")
+            return _by_type("integer", {"minimum": 100, "maximum": 599}, text)
         if kind is AnswerPath:  # a bare number is a place in a list
             path = self._text(PATH.pattern, "a path into the answer, as rows, meta.next, rows.*.id or .")
             return {**path, "type": ["string", "integer"]}
@@ -224,6 +229,11 @@ _PATTERNS: Final[Mapping[Any, tuple[str, str]]] = {
     words.Size: (words.SIZE.pattern, "a size, as 4MB"),
     language.Rate: (RATE.pattern, "a rate, as 5000/day, 100/10s or 2/second"),
 }
+
+
+def _first_line(options: type) -> str:
+    """What a kind's options class says of the kind; nothing where it has no options."""
+    return (options.__doc__ or "").partition("\n")[0] if keys_of(options) else ""
 
 
 def _one_of(known: list[str]) -> Schema:
