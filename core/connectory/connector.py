@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from connectory.delivery.accounts import Delivery, ItemResult
 from connectory.errors import ArgumentError, ConnectoryError, nearest
@@ -219,7 +219,7 @@ class Connector(Namespace):
         """Let go of connections."""
         self._engine.line.transport.close()
 
-    def __enter__(self) -> Connector:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from connectory.answers import find, to_number
+from connectory.errors import ArgumentError
 from connectory.invoke import Engine
 from connectory.operation import Plan, bind
 from connectory.plugins.kinds import Page
@@ -33,8 +34,16 @@ class Records:
     most: int | None = None
     stated_total: int | None = attrs.field(default=None, init=False)
 
+    def __attrs_post_init__(self) -> None:
+        if self.complete and self.plan.operation.detail is None:
+            raise ArgumentError(f"{self.plan.name}: the spec names no detail call that completes its records")
+        if self.parents and self.plan.operation.parent is None:
+            raise ArgumentError(f"{self.plan.name}: the spec names no parent")
+
     def __iter__(self) -> Iterator[Any]:
-        return chain.from_iterable(self.pages())
+        read = self.plan.read
+        for records in self._streams():
+            yield from records if read is None else map(read, records)
 
     def pages(self) -> Iterator[list[Any]]:
         """Lists of records, one for each page of the vendor's, declared moments read as aware datetimes."""
@@ -44,28 +53,42 @@ class Records:
 
     def raw_pages(self) -> Iterator[list[Any]]:
         """Lists of records as the vendor wrote them."""
-        left = self.most
-        for page in self._whole_pages():
-            records = page if left is None else page[:left]
-            if left is not None:
-                left -= len(records)
-            yield records
-            if left == 0:
+        return map(list, self._streams())
+
+    def _streams(self) -> Iterator[Iterator[Any]]:
+        """The records of each page, to be taken before the next page is asked for."""
+        taken = 0
+
+        def counted(records: Iterable[Any]) -> Iterator[Any]:
+            nonlocal taken
+            for record in records:
+                taken += 1
+                yield record
+
+        if self.most is not None and self.most <= 0:
+            return
+        for page, kept in self._pages():
+            left = None if self.most is None else self.most - taken
+            yield islice(counted(self._completed(page, kept, left)), left)
+            if self.most is not None and taken >= self.most:
                 return
 
-    def _whole_pages(self) -> Iterator[list[Any]]:
+    def _pages(self) -> Iterator[tuple[Page, Mapping[str, Any]]]:
+        """Each page, with what is kept of the parent that it was asked for."""
         if not self.parents:
             for page in self.engine.pages(self.plan, self.given, self.most):
                 self.stated_total = self._total_in(page)
-                yield self._completed(page, {})
+                yield page, {}
             return
         for given, kept in self.engine.for_parents(self.plan, self.given):
             for page in self.engine.pages(self.plan, given, self.most):
-                yield self._completed(page, kept)
+                yield page, kept
 
-    def _completed(self, page: Page, kept: Mapping[str, Any]) -> list[Any]:
-        records = list(self.engine.complete(self.plan, page.records)) if self.complete else list(page.records)
-        return [{**record, **kept} for record in records] if kept else records
+    def _completed(self, page: Page, kept: Mapping[str, Any], most: int | None) -> Iterator[Any]:
+        records: Iterable[Any] = page.records
+        if self.complete:
+            records = self.engine.complete(self.plan, records, most)
+        return ({**record, **kept} for record in records) if kept else iter(records)
 
     def limit(self, most: int) -> Records:
         """The same list, ended after so many records."""
@@ -96,7 +119,9 @@ class Records:
             import pyarrow
         except ImportError:
             raise ImportError("records.arrow() needs pyarrow: pip install pyarrow") from None
-        return pyarrow.Table.from_pylist(list(self))
+        records = list(self)
+        columns = dict.fromkeys(name for record in records for name in record)  # from_pylist takes the first one's only
+        return pyarrow.table({name: [record.get(name) for record in records] for name in columns})
 
     def __repr__(self) -> str:
         return f"<Records of {self.engine.spec.name} {self.plan.name}>"

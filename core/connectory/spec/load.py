@@ -12,11 +12,12 @@ from cattrs.errors import BaseValidationError
 
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.plugins.registry import Registry, SpecFile
-from connectory.spec.checks import check_spec
+from connectory.spec.checks import check_spec, references
+from connectory.spec.checks.walking import walk
 from connectory.spec.families import expand_families
 from connectory.spec.language import LANGUAGE_VERSION, Spec
 from connectory.spec.structure import Path, Problem, problems_of, shared_converter
-from connectory.spec.trees import Array, Table, Text, as_written, copy_place, locate, read_tree, unite
+from connectory.spec.trees import Array, Table, Text, as_written, copy_place, locate, read_tree, unite, without
 
 
 @attrs.frozen
@@ -57,7 +58,9 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
     unfilled: list[Fault] = []
     tree = expand_families(tree, discovered.objects, registry.filters, unfilled)
     spec, problems = _structure(registry, tree)
-    if spec is not None and not unfilled:
+    if spec is None:
+        problems = [*problems, *_references_besides(registry, tree, problems)]
+    elif not unfilled:
         problems = [*_check_name(spec, source), *check_spec(spec, registry)]
     spoilt = {(fault.file, fault.line, fault.column) for fault in unfilled}  # nothing more can be said of these texts
     found = [_fault(tree, *problem) for problem in problems]
@@ -65,6 +68,24 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
     if faults or spec is None:
         raise SpecError(_sorted(faults))
     return Loaded(spec, tree, file)
+
+
+def _references_besides(registry: Registry, tree: Table, problems: Sequence[Problem]) -> list[Problem]:
+    """Wrong references in a file whose keys or types are wrong too: found in what is left without those.
+
+    Nothing is said of the names that were taken out, nor where something required is missing.
+    """
+    pruned = tree
+    for path, message, _ in problems:
+        if message.endswith("is missing"):
+            return []
+        pruned = without(pruned, path)
+    spec, _ = _structure(registry, pruned)
+    if spec is None:
+        return []
+    gone = {f"'{path[-1]}'" for path, _, _ in problems}
+    wrong = references.check(spec, registry, walk(spec))
+    return [problem for problem in wrong if not any(name in problem[1] for name in gone)]
 
 
 def _check_version(tree: Table) -> None:

@@ -9,7 +9,19 @@ from connectory.spec.yamltext import Array, Node, Table, Text, as_data, read_yam
 
 N = TypeVar("N", Text, Table, Array)
 
-__all__ = ["Array", "Node", "Table", "Text", "as_data", "copy_place", "file_of", "locate", "read_tree", "unite"]
+__all__ = [
+    "Array",
+    "Node",
+    "Table",
+    "Text",
+    "as_data",
+    "copy_place",
+    "file_of",
+    "locate",
+    "read_tree",
+    "unite",
+    "without",
+]
 
 
 def read_tree(source: bytes, file: str) -> Table:
@@ -80,6 +92,18 @@ def locate(tree: Table, path: tuple[str | int, ...], *, at_key: bool) -> tuple[s
             break
     found = place if at_key else node
     return file_of(found), found.line, found.column
+
+
+def without(tree: Table, path: tuple[str | int, ...]) -> Table:
+    """The tree without the key at a path; what does not lie on the path is shared, not copied."""
+    first, rest = (str(path[0]) if path else ""), path[1:]
+    kept = copy_place(Table(), tree)
+    for key, value in tree.items():
+        if key != first:
+            kept[key] = value
+        elif rest and isinstance(value, Table):
+            kept[key] = without(value, rest)
+    return kept
 
 
 def unite(base: Table, more: Table, faults: list[Fault], path: str = "") -> Table:
