@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any, BinaryIO
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import attrs
 
+from connectory.ahead import in_order
 from connectory.answers import Answer, read_json
 from connectory.calls import Line, Purpose, purpose_of
 from connectory.delivery.accounts import ItemResult
@@ -19,13 +21,14 @@ from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
 from connectory.operation import Arguments, Plan, bind, identifying_paths, make_plan, named_item_type, wire_body
-from connectory.outcomes import conditions_hold
+from connectory.outcomes import conditions_hold, judge
 from connectory.paging.walk import Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
 from connectory.request import Constants, build
 from connectory.spec.language import Link, Send, Spec
 from connectory.spec.places import MISSING
+from connectory.spec.typeexpr import Scalar
 from connectory.values.merging import lay_over
 
 Given = Mapping[str, Any]
@@ -103,14 +106,36 @@ class Engine:
 
     def perform(self, plan: Plan, given: Given, *, complete: bool = False) -> tuple[str, Any]:
         """One call that is no list and no batch. Returns its word (`ok`, `accepted`, `unchanged`) and its record."""
-        if plan.operation.merge is not None:
-            word, record = self._merge(plan, given)
-        else:
-            verdict, answer = self.exchange(plan, given)
-            word, record = verdict.word, take_record(plan, answer)
+        if complete and plan.operation.detail is None:
+            raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its answer")
+        with self._naming(plan):
+            if plan.operation.merge is not None:
+                word, record = self._merge(plan, given)
+            else:
+                verdict, answer = self.exchange(plan, given)
+                word, record = verdict.word, take_record(plan, answer)
         if complete and word != "unchanged":
-            record = self._detailed(plan, {**given, **(record if isinstance(record, dict) else {})}, record)
+            record = self._read_again(plan, given, record)
         return word, record
+
+    def _read_again(self, plan: Plan, given: Given, record: Any) -> Any:
+        """The record as it stands after a call, or what that call said of it where it cannot be found yet."""
+        try:
+            detail = self._detailed(plan, {**given, **(record if isinstance(record, dict) else {})}, record)
+        except ConnectoryError as why:
+            why.add_note(f"{plan.name} was done; only reading the record again failed")
+            raise
+        return record if detail is None else detail
+
+    @contextmanager
+    def _naming(self, plan: Plan) -> Iterator[None]:
+        """Errors about an answer say whose it was."""
+        try:
+            yield
+        except BadAnswer as why:
+            why.vendor = why.vendor or self.spec.name
+            why.operation = why.operation or plan.name
+            raise
 
     def _merge(self, plan: Plan, given: Given) -> tuple[str, Any]:
         """Read the whole record, lay the caller's fields over it, write it back only when something differs."""
@@ -137,6 +162,10 @@ class Engine:
 
     def pages(self, plan: Plan, given: Given, most: int | None = None) -> Iterator[Page]:
         """The pages of a list, records as they came. `most` is how many records are wanted, where that is known."""
+        with self._naming(plan):
+            yield from self._pages(plan, given, most)
+
+    def _pages(self, plan: Plan, given: Given, most: int | None) -> Iterator[Page]:
         assert plan.records is not None
         arguments = bind(plan, given)
         purpose = self.purpose(plan)
@@ -159,32 +188,38 @@ class Engine:
             ahead=self.concurrency if most is None else 1,
         ).pages()
 
-    def complete(self, plan: Plan, records: Iterable[Any]) -> Iterator[Any]:
-        """Each record laid under its detail, in order, as many at once as the limits allow."""
-        if plan.operation.detail is None:
-            raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its records")
-        with ThreadPoolExecutor(self.concurrency, thread_name_prefix="connectory-detail") as pool:
-            for record in pool.map(lambda one: self._detailed(plan, one, one), records):
+    def complete(self, plan: Plan, records: Iterable[Any], most: int | None = None) -> Iterator[Any]:
+        """Each record laid under its detail, in order, as many at once as the limits allow; at most `most` of them."""
+        rest, found = iter(records), 0
+        while most is None or found < most:
+            wanted = list(islice(rest, None if most is None else most - found))
+            if not wanted:
+                return
+            for record in in_order(
+                lambda one: self._detailed(plan, one, one), wanted, self.concurrency, "connectory-detail"
+            ):
                 if record is not None:
+                    found += 1
                     yield record
 
     def _detailed(self, plan: Plan, source: Mapping[str, Any], record: Any) -> Any:
+        """The record under its detail; None where it is gone."""
         link = plan.operation.detail
-        if link is None:
-            raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its answer")
+        assert link is not None  # seen to before anything was sent
         given = linked(link, source, self.plan(link.operation))
         try:
             _, detail = self.perform(self.plan(link.operation), given)
         except Missing as why:
             warnings.warn(f"{plan.name}: {why}", VanishedWarning, stacklevel=2)
             return None
+        if detail is None:
+            raise BadAnswer(f"{link.operation} answered nothing", vendor=self.spec.name, operation=link.operation)
         return {**record, **detail} if isinstance(record, dict) and isinstance(detail, dict) else detail
 
     def for_parents(self, plan: Plan, given: Given) -> Iterator[tuple[Given, Mapping[str, Any]]]:
         """The arguments of a list once for each parent record, with the parent's fields that are kept."""
         link = plan.operation.parent
-        if link is None:
-            raise ArgumentError(f"{plan.name}: the spec names no parent")
+        assert link is not None  # seen to before anything was sent
         parent = self.plan(link.operation)
         for page in self.pages(parent, {}):
             for record in page.records:
@@ -220,6 +255,9 @@ class Engine:
                 send=send,
                 harmless=plan.repeatable or (operation.batch.atomic and not assumed),
                 make_key=lambda: str(uuid.uuid4()),
+                destroys=plan.does == "destroy",
+                queued=lambda answer: judge(plan.judges, answer).word == "accepted",
+                redact=self.line.redactor.redact,
             ),
             items,
         )
@@ -252,7 +290,9 @@ def _at_next_url(plan: Plan, request: Request, url: str) -> Request:
 
 
 def take_record(plan: Plan, answer: Answer) -> Any:
-    """The record in an answer; None when the answer has no body."""
+    """The record in an answer; None when it has no body, which is no answer to a read unless the status says so."""
+    if not answer.response.body and answer.status == 200 and plan.does == "read" and plan.styles.answer == "json":
+        raise BadAnswer(f"{plan.name}: the answer is empty", operation=plan.name, status=answer.status)
     if not plan.operation.record or not answer.response.body:
         return answer.data
     for path in plan.operation.record:
@@ -265,13 +305,16 @@ def take_record(plan: Plan, answer: Answer) -> Any:
 
 def linked(link: Link, record: Mapping[str, Any], target: Plan) -> dict[str, Any]:
     """Arguments of the linked operation, taken from a record."""
-    by_wire = {p.wire: p.name for p in target.parameters.values()}
+    by_wire = {p.wire: p for p in target.parameters.values()}
     given: dict[str, Any] = {}
     for wire, path in link.with_.items():
         value = path.find(record)
         if value is MISSING or value is None:
             raise BadAnswer(f"{target.name}: the record holds no '{path}' to look it up by")
-        given[by_wire[wire]] = value
+        parameter = by_wire[wire]
+        # An id that is a number in the record is the same id as text in a path.
+        number = type(value) is int and parameter.field.type == Scalar("str")
+        given[parameter.name] = str(value) if number else value
     return given
 
 

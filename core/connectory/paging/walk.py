@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import attrs
 
+from connectory.ahead import in_order
 from connectory.answers import Answer, find, to_number
 from connectory.errors import BadAnswer, PagingError, nearest
 from connectory.outcomes import conditions_hold
@@ -86,11 +85,15 @@ class Walk:
         found = self.kind.records(self.where, answer) if self.kind.records else find_records(self.where, answer)
         if isinstance(found, list):
             return found
-        if self._seen != set() and len(self._seen) > 1 and found in (MISSING, None):
+        if len(self._seen) > 1 and (found is None or (found is MISSING and self._may_be_beyond(answer))):
             return []
         if found is None and self._stated_total(answer) == 0:
             return []
         raise no_records(self.name, self.where, answer, found)
+
+    def _may_be_beyond(self, answer: Answer) -> bool:
+        """Whether an answer without records may be a page beyond the end: it says nothing, or the total will tell."""
+        return not answer.data or self.total is not None
 
     def _stated_total(self, answer: Answer) -> int | None:
         number = to_number(find(self.pager.total_records, answer)) if self.pager.total_records else None
@@ -142,19 +145,8 @@ class Walk:
         return None if pages is None else self.kind.ahead(self.pager, first, pages)
 
     def _take_ahead(self, rest: Sequence[PageRequest]) -> Iterator[Page]:
-        with ThreadPoolExecutor(self.ahead, thread_name_prefix="connectory-page") as pool:
-            under_way: deque[tuple[PageRequest, Future[Answer]]] = deque()
-            waiting = iter(rest)
-            try:
-                for asked in waiting:
-                    under_way.append((asked, pool.submit(self.fetch, asked)))
-                    if len(under_way) > self.ahead:
-                        yield self._accept(under_way[0][0], under_way.popleft()[1].result())
-                while under_way:
-                    yield self._accept(under_way[0][0], under_way.popleft()[1].result())
-            finally:
-                for _, future in under_way:
-                    future.cancel()
+        for asked, answer in in_order(lambda one: (one, self.fetch(one)), rest, self.ahead, "connectory-page"):
+            yield self._accept(asked, answer)
 
     def _check_count(self) -> None:
         if self.total is None or self._read == self.total:
@@ -172,6 +164,8 @@ class Walk:
 
 def find_records(where: Records, answer: Answer) -> Any:
     """What stands at a records path: a list, or whatever else was found there, or MISSING."""
+    if answer.status == 204:  # RFC 9110, 15.3.5: a success without content
+        return []
     for path in where.path:
         if path.many:
             found: Any = list(path.each(answer.data))
