@@ -56,7 +56,7 @@ class Call:
         """The result of every item as it becomes known, for streams too long to keep. Raises where the run stops,
         after every item that was left has come as `not_tried`."""
         stopped: ConnectoryError | None = None
-        for result in self._engine.deliver(self.plan, items, given):
+        for result in self._engine.deliver(self.plan, _checked_items(items), given):
             if isinstance(result, ItemResult):
                 yield result
             else:
@@ -68,7 +68,7 @@ class Call:
         name = items_name(plan)
         if name not in given:
             raise ArgumentError(f"{plan.name}: '{name}' is required: the items to send, any iterable")
-        items = given.pop(name)
+        items = _checked_items(given.pop(name))
         keep = bool(given.pop("keep_results", True))
         delivery = Delivery()
         before = self._engine.line.tally.here
@@ -82,6 +82,9 @@ class Call:
         except ConnectoryError as why:
             delivery.error = why
             why.delivery = delivery  # type: ignore[attr-defined]
+            raise
+        except Exception as why:  # the caller's own source
+            why.add_note(f"{plan.name}: {delivery.accounts}")
             raise
         finally:
             delivery.calls = self._engine.line.tally.here - before
@@ -131,9 +134,13 @@ def items_name(plan: Plan) -> str:
     return next((p.name for p in plan.parameters.values() if p.wire == plan.items), "items")
 
 
-def _counted(items: Any, delivery: Delivery) -> Iterator[Any]:
+def _checked_items(items: Any) -> Iterable[Any]:
     if isinstance(items, Mapping | str | bytes) or not isinstance(items, Iterable):
         raise ArgumentError(f"expected the items to send, any iterable of them, got {type(items).__name__}")
+    return items
+
+
+def _counted(items: Iterable[Any], delivery: Delivery) -> Iterator[Any]:
     for item in items:
         delivery.accounts.read += 1
         yield item

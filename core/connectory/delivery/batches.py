@@ -12,7 +12,7 @@ import msgspec
 from connectory.answers import Answer
 from connectory.delivery.accounts import ItemResult, Word
 from connectory.delivery.results import Reading, read_results
-from connectory.errors import BadAnswer, ConnectoryError, Rejected, UnknownOutcome
+from connectory.errors import BadAnswer, ConnectoryError, Missing, Rejected, UnknownOutcome
 from connectory.plugins.kinds import BatchKind
 from connectory.spec.language import Batch, Results
 from connectory.spec.places import MISSING, AnswerPath
@@ -38,6 +38,8 @@ class Batching:
     """How the items of one operation travel. `send` does one call with a list of wire items and returns its answer.
 
     `harmless` says that part of a refused batch may be sent again: the call is sourced as atomic, or repeatable.
+    `destroys` says that what is missing already is as good as removed, `queued` whether an answer only says that the
+    items wait at the vendor's, and `redact` takes secrets out of its words.
     """
 
     batch: Batch
@@ -49,6 +51,9 @@ class Batching:
     send: Callable[[list[Any]], Answer]
     harmless: bool
     make_key: Callable[[], str]
+    destroys: bool = False
+    queued: Callable[[Answer], bool] = lambda _: False
+    redact: Callable[[str], str] = str
 
 
 class Stopped(Exception):
@@ -63,14 +68,15 @@ def deliver(batching: Batching, items: Iterable[Any]) -> Iterator[ItemResult | C
     """The result of every item, batch by batch, in the order in which they become known.
 
     When the vendor can no longer be used, the error comes once and every item left (what `items` still holds
-    included) follows as not tried.
+    included) follows as not tried. Where `items` itself breaks, its error is raised when every item that came of it
+    has its word.
     """
     invalid: list[ItemResult] = []
-    source = iter(items)
-    checked = _checked(batching, source, invalid)
+    broken: list[Exception] = []
+    checked = _checked(batching, _until_broken(items, broken), invalid)
     stopped: ConnectoryError | None = None
     for chunk in batching.kind.cut(batching.batch, checked):
-        if stopped is None:
+        if stopped is None and not broken:
             results = _send_chunk(batching, chunk)
             try:
                 yield from results
@@ -81,6 +87,15 @@ def deliver(batching: Batching, items: Iterable[Any]) -> Iterator[ItemResult | C
             yield from (_result(item, "not_tried") for item in chunk)
         yield from _drain(invalid)
     yield from _drain(invalid)
+    if broken:
+        raise broken[0]
+
+
+def _until_broken(items: Iterable[Any], broken: list[Exception]) -> Iterator[Any]:
+    try:
+        yield from items
+    except Exception as why:  # whatever the caller's own source raises; it is raised again in the end
+        broken.append(why)
 
 
 def _drain(invalid: list[ItemResult]) -> Iterator[ItemResult]:
@@ -144,6 +159,11 @@ def _send_chunk(batching: Batching, chunk: list[Item], rounds: int = 0) -> Itera
         answer = batching.send([item.wire for item in chunk])
     except UnknownOutcome as why:
         yield from (_result(item, "unknown", words=str(why), status=why.status) for item in chunk)
+    except Missing as why:
+        if batching.destroys and len(chunk) == 1:
+            yield _result(chunk[0], "delivered", words="it was gone already", status=why.status)
+        else:
+            yield from _after_refusal(batching, chunk, why, rounds)
     except Rejected as why:
         yield from _after_refusal(batching, chunk, why, rounds)
     except BadAnswer as why:
@@ -153,14 +173,16 @@ def _send_chunk(batching: Batching, chunk: list[Item], rounds: int = 0) -> Itera
         yield from (_result(item, "not_tried", words=str(why)) for item in chunk)
         raise Stopped(why) from why
     else:
-        yield from _after_answer(batching, chunk, answer, rounds)
+        queued = batching.queued(answer)
+        for result in _after_answer(batching, chunk, answer, rounds):
+            yield attrs.evolve(result, word="accepted") if queued and result.word == "delivered" else result
 
 
 def _after_answer(batching: Batching, chunk: list[Item], answer: Answer, rounds: int) -> Iterator[ItemResult]:
     if not batching.results:
         yield from (_result(item, "delivered", status=answer.status) for item in chunk)
         return
-    reading = read_results(batching.results, answer, [item.wire for item in chunk])
+    reading = read_results(batching.results, answer, [item.wire for item in chunk], batching.redact)
     if not reading.failures and not reading.strangers:
         yield from _all_good(batching, chunk, reading, answer)
     elif batching.batch.atomic:
@@ -193,10 +215,13 @@ def _without_offenders(
     rest = [item for position, item in enumerate(chunk) if position not in failures]
     if not rest:
         return
-    if not failures or rounds >= MOST_ROUNDS:
-        yield from _halve(batching, rest, rounds)
-    else:
+    if failures and rounds < MOST_ROUNDS:
         yield from _send_chunk(batching, rest, rounds + 1)
+    elif len(chunk) == 1:  # the failure fits no item, but can be about this one only
+        said = reading.strangers[0]
+        yield _result(chunk[0], "rejected", words=said.words, code=said.code, status=answer.status)
+    else:
+        yield from _halve(batching, rest, rounds)
 
 
 def _item_by_item(batching: Batching, chunk: list[Item], reading: Reading, answer: Answer) -> Iterator[ItemResult]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -37,7 +37,7 @@ class Reading:
 
     said: Mapping[int, Said]
     entries: int
-    strangers: int
+    strangers: Sequence[Said]
     listed: bool
 
     @property
@@ -45,10 +45,16 @@ class Reading:
         return {position: said for position, said in self.said.items() if not said.good}
 
 
-def read_results(results: Sequence[Results], answer: Answer, items: Sequence[Any]) -> Reading:
-    """Correlate an answer's entries with the items sent: by key, else by index, else by position."""
+def read_results(
+    results: Sequence[Results], answer: Answer, items: Sequence[Any], redact: Callable[[str], str] = str
+) -> Reading:
+    """Correlate an answer's entries with the items sent: by key, else by index, else by position.
+
+    `redact` takes secrets out of the vendor's words.
+    """
     said: dict[int, Said] = {}
-    entries = strangers = 0
+    entries = 0
+    strangers: list[Said] = []
     for spec in results:
         if spec.count is not None:
             _compare_count(spec, answer, len(items))
@@ -57,11 +63,11 @@ def read_results(results: Sequence[Results], answer: Answer, items: Sequence[Any
         entries += len(found)
         positions = _positions(spec, found, items)
         for entry, position in zip(found, positions, strict=True):
-            one = _said(spec, entry)
+            one = _said(spec, entry, redact)
             if position is not None:
                 said[position] = one
             elif not one.good:
-                strangers += 1
+                strangers.append(one)
     listed = any(spec.count is None and spec.only != "rejected" for spec in results)
     return Reading(said, entries, strangers, listed)
 
@@ -104,9 +110,10 @@ def _comparable(path: AnswerPath, value: Any) -> Any:
     return None if found is MISSING or isinstance(found, dict | list) else str(found) if found is not None else None
 
 
-def _said(spec: Results, entry: Any) -> Said:
+def _said(spec: Results, entry: Any, redact: Callable[[str], str]) -> Said:
     good = spec.only == "delivered" if spec.only else conditions_hold(spec.ok, entry)
-    return Said(good, _at(spec.id, entry), str(_at(spec.message, entry) or ""), str(_at(spec.code, entry) or ""))
+    words, code = (redact(str(_at(path, entry) or "")) for path in (spec.message, spec.code))
+    return Said(good, _at(spec.id, entry), words, code)
 
 
 def _at(path: AnswerPath | None, entry: Any) -> Any:
