@@ -60,11 +60,13 @@ def copy_place(node: N, at: Node) -> N:
 
 
 def as_written(tree: Table, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The path without the positions of lists of one that are written as that one item."""
+    """The path without what a short form leaves out: the positions of lists of one, the keys behind a scalar."""
     node: Node | None = tree
     steps: list[str | int] = []
     for step in path:
-        if isinstance(step, int) and node is not None and not isinstance(node, Array):
+        if isinstance(node, Text):
+            break
+        if isinstance(step, int) and isinstance(node, Table):
             continue
         steps.append(step)
         if isinstance(node, Table):

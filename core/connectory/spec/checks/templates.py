@@ -15,19 +15,24 @@ from connectory.spec.structure import Path, Problem, key_of
 
 
 def check(spec: Spec, registry: Registry, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:
-    """Every template that cannot be rendered, and every setting that is never used."""
+    """Every template that cannot be rendered; when all can, every setting that is never used."""
     used: set[str] = set()
+    wrong: list[Problem] = []
     for path, value in nodes:
         shape = shape_of(type(value))
         for name, scope in shape.templates:
-            yield from _templates(spec, registry, scope, getattr(value, name), (*path, key_of(name)), used)
+            wrong += _templates(spec, registry, scope, getattr(value, name), (*path, key_of(name)), used)
         for name in shape.fixed:
             if held := getattr(value, name):
                 yield from _no_templates(held, (*path, key_of(name)))
         if isinstance(value, Auth) and value.options is not None:
             for field in attrs.fields(type(value.options)):
                 here = (*path, key_of(field.name))
-                yield from _templates(spec, registry, "auth", getattr(value.options, field.name), here, used)
+                wrong += _templates(spec, registry, "auth", getattr(value.options, field.name), here, used)
+    yield from wrong or _unused(spec, used)
+
+
+def _unused(spec: Spec, used: set[str]) -> Iterator[Problem]:
     used |= {name for limit in spec.limits.values() for name in limit.per}
     for name, setting in spec.settings.items():
         if name not in used and setting.value is None:
