@@ -42,6 +42,7 @@ log = logging.getLogger("connectory")
 
 MOST_REDIRECTS = 5
 LINGER = 30.0  # seconds for which a call without an answer counts as under way: the vendor may still be at work on it
+_SHORTEST_KEPT = 8
 GOOD = frozenset({"ok", "accepted"})
 _REFUSALS: Mapping[str, type[CallError]] = {
     "rejected": Rejected,
@@ -236,6 +237,9 @@ class Line:
 
     def _hide(self, token: KeptToken) -> None:
         self.redactor.add(token.value.reveal(), passing=True)
+        for value in token.kept.values():
+            if len(value) >= _SHORTEST_KEPT and "://" not in value:  # the URL of an instance is no secret
+                self.redactor.add(value, passing=True)
 
     def _readable(self, purpose: Purpose, request: Request, answer: Answer, attempt: int) -> Answer:
         if not answer.fault or purpose.undecoded:
@@ -293,8 +297,8 @@ class Line:
         until = decision.until or self._day_returns(hit, now)
         for budget in hit:
             self.ledger.hold(budget.key, until)
-        words = explain(purpose.errors, answer).words
-        said = f" ({self.redactor.redact(words)})" if words else ""
+        words = explain(purpose.errors, answer, self.redactor.redact).words
+        said = f" ({words})" if words else ""
         message = f"{self.vendor}: the limit is used up{said}; come back at {moment_text(until)}"
         raise LimitReached(message, until=until, vendor=self.vendor, limit=", ".join(b.name for b in hit))
 
@@ -351,8 +355,8 @@ class Line:
         retryable: bool = False,
     ) -> CallError:
         """The error, with the vendor's own words where `{}` stands in `what`."""
-        said = explain(purpose.errors, answer) if answer is not None else None
-        words = self.redactor.redact(str(said)) if said else ""
+        said = explain(purpose.errors, answer, self.redactor.redact) if answer is not None else None
+        words = str(said) if said else ""
         text = what.replace("{}", f": {words}" if words else "")
         return kind(
             self.redactor.redact(f"{self.vendor} {purpose.operation}: {text}"),
@@ -361,7 +365,7 @@ class Line:
             request=self.shown(request),
             status=answer.status if answer else None,
             words=words,
-            code=self.redactor.redact(said.code) if said else "",
+            code=said.code if said else "",
             attempts=attempt,
             retryable=retryable,
         )

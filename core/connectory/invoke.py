@@ -20,7 +20,7 @@ from connectory.delivery.batches import Batching, deliver
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
-from connectory.operation import Arguments, Plan, bind, identifying_paths, make_plan, named_item_type, wire_body
+from connectory.operation import SPOTS, Arguments, Plan, bind, identifying_paths, make_plan, named_item_type, wire_body
 from connectory.outcomes import conditions_hold, judge
 from connectory.paging.walk import Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
@@ -89,6 +89,9 @@ class Engine:
 
     def request(self, plan: Plan, arguments: Arguments, page: PageRequest | None = None) -> Request:
         """The request of one call or page, without credentials."""
+        for parameter in plan.parameters.values():
+            if parameter.field.type == Scalar("secret") and parameter.spot in SPOTS:
+                self.line.redactor.add(getattr(arguments, parameter.spot).get(parameter.wire) or "", passing=True)
         request = build(plan, self.url(plan), arguments, self.constants(plan), self.registry.formats, page)
         return request if page is None or page.url is None else _at_next_url(plan, request, page.url)
 

@@ -189,12 +189,18 @@ class Explained:
         return "; ".join(part for part in (self.words, named) if part)
 
 
-def explain(errors: Errors, answer: Answer) -> Explained:
-    """The vendor's words for an answer that is not ok."""
-    words = _first_text(errors.message, answer) or ("" if errors.message else _plain_words(answer))
+def explain(errors: Errors, answer: Answer, redact: Callable[[str], str] = str) -> Explained:
+    """The vendor's words for an answer that is not ok. `redact` takes secrets out before anything is cut short."""
+    words = redact(_first_text(errors.message, answer) or ("" if errors.message else _plain_words(answer)))
     fields = find(errors.fields, answer) if errors.fields else MISSING
-    named = {str(k): str(v) for k, v in fields.items()} if isinstance(fields, dict) else {}
-    return Explained(words[:2000], _first_text(errors.code, answer)[:200], named)
+    named = {redact(str(k)): redact(str(v)) for k, v in fields.items()} if isinstance(fields, dict) else {}
+    return Explained(
+        _short(words, 2000 if errors.message else 500), _short(redact(_first_text(errors.code, answer)), 200), named
+    )
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _first_text(places: Sequence[Place], answer: Answer) -> str:
@@ -209,5 +215,5 @@ def _plain_words(answer: Answer) -> str:
     """A short text body is the vendor's words where the spec names no place for them."""
     content = answer.headers.get("content-type", "")
     if answer.data is not None or answer.fault:
-        return answer.text.strip()[:500] if "html" not in content and len(answer.response.body) < 2000 else ""
+        return answer.text.strip() if "html" not in content and len(answer.response.body) < 2000 else ""
     return ""

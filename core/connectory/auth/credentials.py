@@ -13,7 +13,7 @@ import msgspec
 
 from connectory.answers import Answer, find, to_number
 from connectory.auth.tokens import Token as KeptToken
-from connectory.errors import BadAnswer, Denied
+from connectory.errors import BadAnswer, ConnectoryError, Denied, PluginError
 from connectory.messages import Request, encode_query
 from connectory.outcomes import find_moment
 from connectory.plugins.kinds import AuthKind, Codec
@@ -49,8 +49,18 @@ class Credentials:
             before = request.headers.get("Cookie")
             request = request.with_headers({"Cookie": "; ".join(filter(None, [before, cookie_header(cookies)]))})
         if self.kind is not None:
-            request = self.kind.sign(self._options(names), request, now)
+            request = self._sign_by_kind(self.kind, request, names, now)
         return request
+
+    def _sign_by_kind(self, kind: AuthKind, request: Request, names: Mapping[str, Any], now: float) -> Request:
+        try:
+            return kind.sign(self._options(names), request, now)
+        except ConnectoryError:
+            raise
+        except Exception as why:  # a stranger's code may raise anything, and quote what it signs with
+            fault = type(why).__name__
+        assert self.auth is not None
+        raise PluginError(f"signing by '{self.auth.use}' raised {fault}")
 
     def _names(self, token: KeptToken | None) -> Mapping[str, Any]:
         if token is None:
