@@ -67,7 +67,11 @@ class Waiting:
 
 @attrs.define
 class Account:
-    """One budget's rows, read at `now`. `calls` are under way and not yet counted as ended; `flying` are permits."""
+    """One budget's rows, read at `now`.
+
+    `calls` are under way and not yet counted as ended; `leases` are the permits held, with whether their call has been
+    counted; `queue` are those before us, `place` is our own number.
+    """
 
     db: sqlite3.Connection
     budget: Budget
@@ -75,7 +79,7 @@ class Account:
     now: float
     held: float
     calls: int = 0
-    flying: int = 0
+    leases: dict[str, bool] = attrs.Factory(dict)
     queue: list[Waiting] = attrs.Factory(list)
     place: int | None = None
 
@@ -100,7 +104,7 @@ class Account:
             ahead = [waiting for waiting in self.queue if waiting.ready <= self.now]
             # One ahead who goes by a smaller number is not to be kept out by us.
             most = min([self.budget.concurrent, *(one.most for one in ahead if one.most is not None)])
-            if self.flying + len(ahead) >= most:
+            if len(self.leases) + len(ahead) >= most:
                 yield Lack(0.0, f"{self.budget.concurrent} at once are under way")
 
     def _why(self, window: Window) -> str:
@@ -192,8 +196,7 @@ class Account:
 
     def end(self, id: str, linger: float) -> None:
         """A call has ended, or will have in `linger` seconds. Unknown and expired ones have been counted before."""
-        row = self.db.execute("SELECT counted FROM lease WHERE budget=? AND id=?", (self.id, id)).fetchone()
-        if row is None:
+        if id not in self.leases:
             return
         if linger > 0:
             self.db.execute(
@@ -202,7 +205,7 @@ class Account:
             )
             return
         self.db.execute("DELETE FROM lease WHERE budget=? AND id=?", (self.id, id))
-        if not row[0]:
+        if not self.leases[id]:
             self._count(self.now)
 
     def _count(self, at: float) -> None:
@@ -284,7 +287,7 @@ class Account:
             if expires <= self.now:
                 self.db.execute("DELETE FROM lease WHERE budget=? AND id=?", (self.id, id))
             else:
-                self.flying += 1
+                self.leases[id] = bool(counted) or counted_by <= self.now
 
     def read_queue(self, ticket: Ticket | None) -> None:
         """Those who wait and live; of them only who is before `ticket`, where that has a place."""

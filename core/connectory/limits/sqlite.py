@@ -101,7 +101,7 @@ class SqliteLedger:
             return Spent(
                 now=account.now,
                 windows=tuple(account.window_spent(window) for window in budget.windows),
-                in_flight=account.flying,
+                in_flight=len(account.leases),
                 waiting=len(account.queue),
                 held_until=account.held if account.held > account.now else None,
                 room_at=account.now + max(waits, default=0.0),
