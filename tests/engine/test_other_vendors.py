@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from connectory.connecting import open_spec
 from connectory.clock import ManualClock
+from connectory.connecting import open_spec
 from connectory.errors import InputError, PagingError, Rejected, SpecError
 from emulators.exchange import Answer, Ask
 from engine.conftest import Connecting, Vendor
