@@ -9,9 +9,10 @@ from typing import Any, get_args, get_origin
 import attrs
 
 from connectory.plugins.registry import Registry
+from connectory.spec.keys import keys_of, plugin_slot
 from connectory.spec.language import Spec
 from connectory.spec.places import AnswerPath
-from connectory.spec.structure import Path, keys_of, plugin_slot
+from connectory.spec.problems import Path
 from connectory.spec.trees import Array, Node, Table, Text
 
 

@@ -13,7 +13,9 @@ from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.operation import Plan, bind
 from connectory.plugins.registry import Registry
-from connectory.spec.structure import Problem, keys_of, make_converter, problems_of
+from connectory.spec.keys import keys_of
+from connectory.spec.problems import Problem, problems_of
+from connectory.spec.structure import make_converter
 from connectory.spec.trees import Table, locate, read_tree
 from connectory.spec.words import Anything, word
 

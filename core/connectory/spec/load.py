@@ -16,7 +16,8 @@ from connectory.spec.checks import check_spec, references
 from connectory.spec.checks.walking import walk
 from connectory.spec.families import expand_families
 from connectory.spec.language import LANGUAGE_VERSION, Spec
-from connectory.spec.structure import Path, Problem, problems_of, shared_converter
+from connectory.spec.problems import Path, Problem, problems_of
+from connectory.spec.structure import shared_converter
 from connectory.spec.trees import Array, Table, Text, as_written, copy_place, locate, read_tree, unite, without
 
 
@@ -83,15 +84,24 @@ def _references_besides(registry: Registry, tree: Table, problems: Sequence[Prob
     spec, _ = _structure(registry, pruned)
     if spec is None:
         return []
-    gone = {f"'{path[-1]}'" for path, _, _ in problems}
+    gone = {f"'{name}'" for path, _, _ in problems for name in _names_at(tree, path)}
     wrong = references.check(spec, registry, walk(spec))
     return [problem for problem in wrong if not any(name in problem[1] for name in gone)]
+
+
+def _names_at(tree: Table, path: Path) -> Iterator[str]:
+    """The key that was taken out, and the names below it."""
+    yield str(path[-1]) if path else ""
+    node: Any = tree
+    for step in path:
+        node = node.get(Text(step)) if isinstance(node, Table) else None
+    yield from map(str, node if isinstance(node, Table) else ())
 
 
 def _check_version(tree: Table) -> None:
     """Nothing else is said of a file in words that this version may not know."""
     said = tree.get(Text("connectory"))
-    if isinstance(said, Text) and said.isdecimal() and int(said) > LANGUAGE_VERSION:
+    if isinstance(said, Text) and said.isdecimal() and int(said[:9]) > LANGUAGE_VERSION:
         own = f"this Connectory reads up to {LANGUAGE_VERSION}: install a newer one"
         message = f"this spec is written in version {said} of the language, {own}"
         raise SpecError([_fault(tree, ("connectory",), message, False)])
@@ -159,7 +169,7 @@ def _structure(registry: Registry, tree: Table) -> tuple[Spec | None, list[Probl
     try:
         return shared_converter(registry).structure(tree, Spec), []
     except BaseValidationError as group:
-        return None, list(problems_of(group))
+        return None, problems_of(group)
 
 
 def _check_name(spec: Spec, source: SpecFile) -> Iterator[Problem]:

@@ -17,8 +17,9 @@ from connectory.outcomes import STATUSES
 from connectory.plugins.registry import Registry
 from connectory.recipes.recipe import Recipe, Target
 from connectory.spec import language, words
+from connectory.spec.keys import keys_of, plugin_slot
 from connectory.spec.places import PATH, AnswerPath
-from connectory.spec.structure import FIELD_CLASSES, SHORT_FORMS, keys_of, plugin_slot
+from connectory.spec.structure import FIELD_CLASSES, SHORT_FORMS
 from connectory.spec.typeexpr import MODIFIERS, TypeExpr, field_pattern, type_pattern
 
 Schema = dict[str, Any]

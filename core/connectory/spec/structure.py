@@ -12,12 +12,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.errors import (
-    AttributeValidationNote,
-    BaseValidationError,
-    ForbiddenExtraKeysError,
-    IterableValidationNote,
-)
+from cattrs.errors import AttributeValidationNote, BaseValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, override
 
 from connectory.errors import nearest
@@ -25,14 +20,14 @@ from connectory.limits.budgets import parse_rate
 from connectory.outcomes import parse_statuses
 from connectory.plugins.registry import Registry
 from connectory.spec import language, words
+from connectory.spec.keys import key_of, keys_of, plugin_slot
 from connectory.spec.places import AnswerPath, parse_path
+from connectory.spec.problems import AtKey
 from connectory.spec.typeexpr import ListOf, OneOf, Scalar, TypeExpr, parse_field, parse_type
 from connectory.spec.yamltext import Node, Table, Text, as_data, parse_bool, parse_float, parse_int
 from connectory.values.codecs import find_codec
 
 T = TypeVar("T")
-Path = tuple[str | int, ...]
-Problem = tuple[Path, str, bool]  # path in the tree, what is wrong, whether the key itself is meant
 
 # A scalar or a list that stands where a class is expected fills these attributes of it.
 SHORT_FORMS: Final[Mapping[type, tuple[str, ...]]] = {
@@ -47,25 +42,6 @@ SHORT_FORMS: Final[Mapping[type, tuple[str, ...]]] = {
 }
 # A text that stands where one of these is expected is a field expression: `TYPE[!] [modifiers] [= default]`.
 FIELD_CLASSES: Final[tuple[type, ...]] = (words.Field, words.Setting)
-
-
-class AtKey(ValueError):
-    """The key itself is wrong, not what stands behind it."""
-
-
-def key_of(attribute: str) -> str:
-    """The key of an attribute: `in_` is written `in`."""
-    return attribute.removesuffix("_")
-
-
-def keys_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
-    """The keys that may stand in a class, without the slot that holds a plug-in's options."""
-    return {key_of(field.name): field for field in attrs.fields(cls) if "plugin" not in field.metadata}
-
-
-def plugin_slot(cls: type) -> attrs.Attribute[Any] | None:
-    """The attribute that holds a plug-in's options, of a class whose `use` names one of its kinds."""
-    return next((field for field in attrs.fields(cls) if "plugin" in field.metadata), None)
 
 
 def make_converter(registry: Registry) -> cattrs.Converter:
@@ -89,58 +65,6 @@ def make_converter(registry: Registry) -> cattrs.Converter:
 def shared_converter(registry: Registry) -> cattrs.Converter:
     """The converter that all loads with one registry share: making it costs some 50 ms. Not to be changed."""
     return make_converter(registry)
-
-
-def problems_of(error: BaseException, path: Path = ()) -> Iterator[Problem]:
-    """Everything that a failed structuring says, with the path in the tree."""
-    if isinstance(error, BaseValidationError):
-        for inner in error.exceptions:
-            here = (*path, *_step_of(inner))
-            for where, message, at_key in problems_of(inner, here):
-                yield where, message, at_key or (where == here and _is_about_key(inner))
-    elif isinstance(error, ForbiddenExtraKeysError):
-        for extra in sorted(map(str, error.extra_fields)):
-            yield (*path, extra), _unknown_key(extra, error.cl, getattr(error, "others", ())), True
-    elif isinstance(error, KeyError) and path and not isinstance(error.args[0], Mapping):
-        yield path[:-1], f"'{path[-1]}' is missing", False
-    else:
-        yield path, str(error), isinstance(error, AtKey)
-
-
-def _step_of(error: BaseException) -> Path:
-    for note in getattr(error, "__notes__", ()):
-        if isinstance(note, AttributeValidationNote):
-            return (key_of(note.name),)
-        if isinstance(note, IterableValidationNote):
-            return (note.index,)
-    return ()
-
-
-def _is_about_key(error: BaseException) -> bool:
-    """Whether a free key of a mapping could not be read (a path, say), rather than its value."""
-    notes = (note for note in getattr(error, "__notes__", ()) if isinstance(note, IterableValidationNote))
-    return any("mapping key" in note for note in notes)
-
-
-def _unknown_key(extra: str, cls: type, others: Iterable[str]) -> str:
-    name = cls.__name__
-    if extra in language.LATER.get(name, ()):
-        return f"'{extra}' is not built yet"
-    hint = nearest(extra, [*keys_of(cls), *others])
-    places = _places_of(extra)
-    if not hint and places:
-        return f"unknown key '{extra}' here; it belongs in {places}"
-    return f"unknown key '{extra}'{hint}"
-
-
-def _places_of(key: str) -> str:
-    owners = [
-        cls.__name__.lower()
-        for cls in [*vars(language).values(), *vars(words).values()]
-        if isinstance(cls, type) and attrs.has(cls) and key in keys_of(cls)
-    ]
-    unique = sorted(set(owners))
-    return " or ".join(f"'{owner}'" for owner in unique) if len(unique) <= 3 else ""
 
 
 def _kind_of_node(node: Any) -> str:
@@ -330,12 +254,17 @@ def _with_options(
         except BaseValidationError as group:
             wrong.extend(clear for error in group.exceptions for clear in _explain_options(error, cls, use, table))
     elif isinstance(use, str):
-        wrong.append(_noted(ValueError(f"no {cls.__name__.lower()} '{use}'{nearest(use, table)}"), cls, "use"))
+        wrong.append(_noted(ValueError(_no_kind(cls, use, table)), cls, "use"))
     else:
         wrong.extend(_unclaimed(rest, cls, table))
     if wrong:
         raise cattrs.ClassValidationError(f"While structuring {cls.__name__}", wrong, cls)
     return attrs.evolve(built, options=options)
+
+
+def _no_kind(cls: type, use: str, table: Mapping[str, Any]) -> str:
+    there = f" (there are {', '.join(table)})" if table else " (none is installed)"
+    return f"no kind of {cls.__name__.lower()} is called '{use}'{nearest(use, table) or there}"
 
 
 def _owners(key: str, table: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from connectory.plugins.registry import Registry
 from connectory.spec.checks import examples, links, operations, references, templates, values, vendor
 from connectory.spec.checks.walking import walk
 from connectory.spec.language import Spec
-from connectory.spec.structure import Problem
+from connectory.spec.problems import Problem
 
 
 def check_spec(spec: Spec, registry: Registry) -> Iterator[Problem]:

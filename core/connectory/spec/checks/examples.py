@@ -10,7 +10,7 @@ from connectory.errors import nearest
 from connectory.spec.checks.parameters import parameters_of
 from connectory.spec.language import METHODS, Operation, Pager, Results, Spec
 from connectory.spec.places import MISSING, AnswerPath
-from connectory.spec.structure import Path, Problem
+from connectory.spec.problems import Path, Problem
 
 
 def check(spec: Spec) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from connectory.errors import nearest
 from connectory.spec.checks.parameters import parameters_of, path_words
 from connectory.spec.language import METHODS, Link, Operation, Spec
 from connectory.spec.places import AnswerPath
-from connectory.spec.structure import Path, Problem
+from connectory.spec.problems import Path, Problem
 from connectory.spec.typeexpr import ListOf, Named, TypeExpr
 from connectory.spec.words import Field
 

@@ -13,7 +13,7 @@ from connectory.errors import nearest
 from connectory.spec.checks.parameters import SPOTS, parameters_of, path_words
 from connectory.spec.language import METHODS, STANDARD_VERBS, Batch, Operation, Pager, Spec, effect
 from connectory.spec.naming import snake
-from connectory.spec.structure import Path, Problem
+from connectory.spec.problems import Path, Problem
 from connectory.spec.typeexpr import ListOf, Named
 from connectory.spec.words import Field, Slot
 

@@ -10,8 +10,9 @@ import attrs
 from connectory.errors import nearest
 from connectory.plugins.registry import Registry
 from connectory.spec.checks.walking import shape_of, words_at
+from connectory.spec.keys import key_of, plugin_slot
 from connectory.spec.language import Spec
-from connectory.spec.structure import Path, Problem, key_of, plugin_slot
+from connectory.spec.problems import Path, Problem
 from connectory.spec.typeexpr import ListOf, MapOf, Scalar, TypeExpr, named_types
 from connectory.spec.words import Field
 from connectory.values.codecs import find_codec

@@ -10,8 +10,9 @@ import attrs
 from connectory.plugins.registry import Registry
 from connectory.spec.checks.walking import shape_of, words_at
 from connectory.spec.expressions import ExpressionFault, compile_expression
+from connectory.spec.keys import key_of
 from connectory.spec.language import Auth, Spec
-from connectory.spec.structure import Path, Problem, key_of
+from connectory.spec.problems import Path, Problem
 
 
 def check(spec: Spec, registry: Registry, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:

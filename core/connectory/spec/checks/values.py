@@ -8,7 +8,7 @@ from typing import Any
 from connectory.plugins.registry import Registry
 from connectory.spec.checks.parameters import parameters_of
 from connectory.spec.language import Operation, Spec
-from connectory.spec.structure import Path, Problem
+from connectory.spec.problems import Path, Problem
 from connectory.spec.words import Field, Setting
 from connectory.values.writing import ValueFault, Writers
 

@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from connectory.errors import nearest
+from connectory.spec.keys import key_of
 from connectory.spec.language import Auth, Batch, Family, Limit, Rule, Spec, Token
-from connectory.spec.structure import Path, Problem, key_of
+from connectory.spec.problems import Path, Problem
 from connectory.spec.words import Lifetime, Place, Slot
 
 _OWN_WORDS = "server concurrent allow_http token kept since until given value profile project max_wait"

@@ -7,8 +7,9 @@ from typing import Any, Final, get_args
 
 import attrs
 
+from connectory.spec.keys import key_of
 from connectory.spec.places import AnswerPath
-from connectory.spec.structure import Path, key_of
+from connectory.spec.problems import Path
 from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
 from connectory.spec.words import Anything, Texts
 
