@@ -36,7 +36,9 @@ from connectory.spec.load import Loaded, load_spec, read_discovered
 from connectory.spec.typeexpr import Scalar
 from connectory.spec.words import Setting
 from connectory.transport import Transport, TransportOptions, UrllibTransport
+from connectory.values.codecs import BUILT_IN
 from connectory.values.texts import parse_text
+from connectory.values.writing import ValueFault, Writers
 
 UNIVERSAL = {
     "server": "name of one of the connector's servers, or a URL (self-hosted, a mock, an emulator)",
@@ -152,6 +154,11 @@ def _typed(spec: Spec, name: str, resolved: Resolved) -> Any:
             value = parse_text(value, setting.type)
         except ValueError as why:
             raise SettingError(f"{where}: {why}") from None
+    if not isinstance(value, Secret):
+        try:
+            Writers(spec.types, "rfc3339", BUILT_IN).of(setting.type)(value)
+        except ValueFault as why:
+            raise SettingError(f"{where}: {why}") from None
     allowed = getattr(setting.type, "values", None)
     if allowed is not None and value not in allowed:
         raise SettingError(f"{where}: expected one of {', '.join(map(str, allowed))}")
@@ -259,6 +266,8 @@ def _own_origins(spec: Spec, base: str, bases: Mapping[str, str]) -> frozenset[s
 
 def _concurrency(spec: Spec, wanted: int | None) -> tuple[int, dict[str, int | None]]:
     """Requests at once of one walk, and of each limit: what the vendor advises, unless more is asked for."""
+    if wanted is not None and wanted < 1:
+        raise SettingError(f"{spec.name}: concurrent={wanted}: at least one request at once")
     limits: dict[str, int | None] = {}
     for name, limit in spec.limits.items():
         allowed = limit.concurrent
