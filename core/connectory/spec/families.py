@@ -70,7 +70,10 @@ def _rows(family: Table, discovered: Sequence[Row]) -> list[Row]:
 def _expand_object(texts: _Texts, family: Table, operations: Table, notes: Mapping[str, Table]) -> None:
     """Adds the operations of one object."""
     name = texts.family
+    before = len(texts.faults)
     resource = str(texts.fill(family[Text("resource")], f"/families/{name}/resource"))
+    if len(texts.faults) > before:
+        return  # its operations would have no names
     written = family[Text("operations")]
     assert isinstance(written, Table)
     for verb, operation in written.items():

@@ -23,6 +23,7 @@ MISSING: Final = _Missing()
 EVERY: Final = "*"
 
 _STEP: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."]+)')
+_POSITION: Final = re.compile(r"0|[1-9][0-9]{0,8}")  # 0478 is a name: as a position it would be another text
 PATH: Final = re.compile(rf"\.|(?:{_STEP.pattern})(?:\.(?:{_STEP.pattern}))*")  # every path, for editors
 
 
@@ -63,7 +64,10 @@ def parse_path(text: str) -> AnswerPath:
         if not found:
             raise ValueError(f"'{text}' is no path into an answer: write names joined by dots, as 'meta.next'")
         quoted, bare = found.groups()
-        steps.append(re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else int(bare) if bare.isdecimal() else bare)
+        if quoted is not None:
+            steps.append(re.sub(r"\\(.)", r"\1", quoted))
+        else:
+            steps.append(int(bare) if _POSITION.fullmatch(bare) else bare)
         at = found.end()
         if at < len(text):
             if text[at] != "." or at + 1 == len(text):

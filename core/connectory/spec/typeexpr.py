@@ -15,6 +15,7 @@ SCALARS: Final = [
     *("str", "int", "byte", "int16", "int32", "int64", "float", "decimal", "bool", "uuid", "url"),
     *("date", "time", "datetime", "bytes", "file", "secret", "any"),
 ]
+MAX_LEVELS: Final = 20  # of lists and maps inside each other
 MODIFIERS: Final = ["key", "unique", "reference", "read_only", "write_only", "deprecated", "personal"]
 
 
@@ -134,12 +135,14 @@ def field_pattern(modifiers: Iterable[str] = MODIFIERS) -> str:
     return rf"{type_pattern()} ?!?{modified}(?: = .*)?"
 
 
-def parse_type(text: str) -> TypeExpr:
+def parse_type(text: str, level: int = 0) -> TypeExpr:
     """Read a type. Raises ValueError with the nearest right word."""
     text = text.strip()
-    for prefix, kind in (("list of ", ListOf), ("map of ", MapOf)):
-        if text.startswith(prefix):
-            return kind(parse_type(text[len(prefix) :]))
+    if level > MAX_LEVELS:
+        raise ValueError(f"a type of more than {MAX_LEVELS} levels inside each other")
+    for prefix, kind in (("list of", ListOf), ("map of", MapOf)):
+        if text == prefix or text.startswith(f"{prefix} "):
+            return kind(parse_type(text[len(prefix) :], level + 1))
     if text.startswith("part of "):
         return _named(text[len("part of ") :], partial=True)
     if "one of " in text:
