@@ -6,7 +6,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import attrs
 
@@ -35,6 +35,7 @@ from connectory.outcomes import Judge, explain, judge
 from connectory.plugins.kinds import Codec, Format, Verdict
 from connectory.retry import DEFAULT, Again, Policy, after_failure, after_throttle
 from connectory.secrets import Redactor
+from connectory.sink import Sink
 from connectory.spec.language import Errors, Token
 from connectory.transport import Transport, TransportFailure, follow
 
@@ -126,40 +127,46 @@ class Line:
         """One call with all its tries. Returns a good verdict and its answer, or raises a CallError or LimitReached."""
         renewed = False
         refused: KeptToken | None = None
-        start = into.tell() if into is not None and into.seekable() else None
+        sink = None if into is None else Sink(into)
         attempt = 0
         while True:
             attempt += 1
             token = None if purpose.anonymous else self._token(refused)
             refused = None
             try:
-                answer = self._send(purpose, request, token, into)
+                answer = self._send(purpose, request, token, sink)
             except TransportFailure as failure:
+                self._take_back(sink, purpose, request, str(failure), attempt)
                 self._after_line_failure(purpose, request, failure, attempt)
                 continue
             verdict = judge(purpose.judges, answer)
             if verdict.word in GOOD:
                 return verdict, self._readable(purpose, request, answer, attempt)
-            if into is not None and start is not None:  # a 2xx that the rules call no success has written its body
-                into.seek(start)
-                into.truncate()
+            # A 2xx that the rules call no success has written its body.
+            self._take_back(sink, purpose, request, f"answered {answer.status}", attempt)
             if verdict.word == "expired" and token is not None and not renewed:
                 renewed, refused = True, token
                 continue
             self._after_refusal(purpose, request, verdict, answer, attempt)
 
-    def _send(self, purpose: Purpose, request: Request, token: KeptToken | None, into: BinaryIO | None) -> Answer:
+    def _take_back(self, sink: Sink | None, purpose: Purpose, request: Request, why: str, attempt: int) -> None:
+        """Take back what a try has written, or raise: another one would be written behind it."""
+        if sink is not None and not sink.undo():
+            what = f"{why}; what is written of it cannot be taken back from a pipe"
+            raise self._error(Unavailable, purpose, request, what, None, attempt)
+
+    def _send(self, purpose: Purpose, request: Request, token: KeptToken | None, sink: Sink | None) -> Answer:
         """One exchange; a redirect of a read is followed on the same origin, a few times, each hop signed anew."""
         for _ in range(MOST_REDIRECTS):
-            signed, response = self._hop(purpose, request, token, into)
+            signed, response = self._hop(purpose, request, token, sink)
             following = follow(signed, response)
             if following is None:
-                return self._decoded(purpose, response, into)
+                return self._decoded(purpose, response, sink)
             request = attrs.evolve(request, url=following.url, query=())
         raise TransportFailure("redirects without end", kind="redirect", sent="maybe", host=request.origin)
 
     def _hop(
-        self, purpose: Purpose, request: Request, token: KeptToken | None, into: BinaryIO | None
+        self, purpose: Purpose, request: Request, token: KeptToken | None, sink: Sink | None
     ) -> tuple[Request, Response]:
         """One request within the limits. Returns it as it was sent, and its answer."""
         try:
@@ -172,14 +179,14 @@ class Line:
             signed = request if purpose.anonymous else self._signed(request, token)
             log.debug("%s %s", purpose.operation, self.shown(request))
             self.tally.add()
-            return signed, self.transport.send(signed, into=into)
+            return signed, self.transport.send(signed, into=cast("BinaryIO | None", sink))
         except TransportFailure as failure:
             linger = LINGER if failure.sent == "maybe" and failure.kind in ("timeout", "deadline") else 0.0
             raise
         finally:
             self.ledger.release(lease, linger)
 
-    def _decoded(self, purpose: Purpose, response: Response, into: BinaryIO | None) -> Answer:
+    def _decoded(self, purpose: Purpose, response: Response, sink: Sink | None) -> Answer:
         read = purpose.format.read
         assert read is not None  # checked when the spec was loaded
         answer = decode_answer(response, read)
@@ -188,7 +195,7 @@ class Line:
         if answer.fault:
             host = origin_of(response.url)
             raise TransportFailure("the answer ends too early", kind="truncated", sent="maybe", host=host)
-        if into is not None or isinstance(answer.data, str | bytes):
+        if sink is not None or isinstance(answer.data, str | bytes):
             message = f"{self.vendor} {purpose.operation}: only the closing of the connection marked the answer's end"
             warnings.warn(f"{message}; it may have been cut", UnsureEndWarning, stacklevel=2)
         return answer

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from connectory.ahead import LeavableClock
 from connectory.auth.credentials import Credentials
 from connectory.auth.tokens import TokenKey, TokenStore
 from connectory.calls import Line
@@ -211,7 +212,7 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
         transport=parts.transport or UrllibTransport(options, clock=parts.clock),
         ledger=parts.ledger or SqliteLedger(clock=parts.clock),
         tokens=parts.tokens or TokenStore(),
-        clock=parts.clock,
+        clock=LeavableClock(parts.clock),
         redactor=redactor,
         codecs=registry.codecs,
         formats=registry.formats,

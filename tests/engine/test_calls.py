@@ -145,6 +145,33 @@ def test_a_download_judged_not_ready_leaves_nothing_behind(connecting: Connectin
     assert into.getvalue() == b"head:the export"
 
 
+class Pipe(io.BytesIO):
+    """A sink that takes nothing back, as a pipe is."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def test_a_download_into_a_pipe_is_not_begun_twice(connecting: Connecting, clock: ManualClock) -> None:
+    spec = PLAIN + "operations: {export.get: {get: /export, wire: {answer: bytes}}}"
+    into = Pipe()
+    with FaultServer() as server:
+        server.play(read_request(), send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nthe e"))
+        server.play(read_request(), send(answer(b"the export")))
+        with pytest.raises(Unavailable, match="cannot be taken back"):
+            connecting(spec, server=server.url).export.get.download(into)
+    assert into.getvalue() == b"the e"
+
+
+def test_a_download_into_a_pipe_is_tried_again_before_its_first_byte(connecting: Connecting, vendor: Vendor) -> None:
+    spec = PLAIN + "operations: {export.get: {get: /export, wire: {answer: bytes}}}"
+    vendor.fail(status=503)
+    vendor.reply = lambda ask: Answer.text("the export")
+    into = Pipe()
+    connecting(spec).export.get.download(into)
+    assert into.getvalue() == b"the export"
+
+
 def test_an_answer_cut_without_a_sign_is_read_again(connecting: Connecting, clock: ManualClock) -> None:
     spec = PLAIN + "operations: {things.get: {get: /things}}"
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import gc
 import warnings
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+from connectory import Parts, connect
+from connectory.clock import SystemClock
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Denied
 from connectory.invoke import VanishedWarning
+from connectory.limits.memory import MemoryLedger
 from emulators.exchange import Answer, Ask
 from engine.conftest import Connecting, Vendor
 
@@ -156,3 +161,40 @@ def test_a_vanished_record_is_made_up_for_by_the_next(connecting: Connecting, ve
         warnings.simplefilter("ignore", VanishedWarning)
         names = [part["name"] for part in connecting(SPEC).parts.list(complete=True).limit(2)]
     assert names == ["part 1", "part 2"]
+
+
+def test_a_list_left_while_its_threads_wait_does_not_wait_for_them(
+    tmp_path: Path, vendor: Vendor, parts: Parts
+) -> None:
+    """An hour's pause of a page under way must not hold up who has left the list, by Ctrl-C for one."""
+    clock = SystemClock()
+    vendor.clock = clock
+    pager = "{use: page_number, page: page, size: size, largest: 1, total_records: total, records: items}"
+    spec = f"""
+name: acme
+servers: {{production: https://api.acme.example}}
+limits: {{calls: {{concurrent: 3}}}}
+pagers: {{all: {pager}}}
+operations: {{things.list: {{get: /things, pages: all}}}}
+"""
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "acme.yaml").write_text(spec)
+    (tmp_path / "connectory.toml").touch()
+
+    def reply(ask: Ask) -> Answer:
+        page = int(ask.argument("page") or 1)
+        if page > 2:
+            return Answer(429, headers=(("Retry-After", "3600"),))
+        return Answer.json({"total": 9, "items": [{"id": page}]})
+
+    vendor.reply = reply
+    real = attrs.evolve(parts, clock=clock, ledger=MemoryLedger(clock))
+    with connect("acme", project=tmp_path, server=vendor.url, parts=real, max_wait=7200) as acme:
+        records = iter(acme.things.list())
+        assert next(records) == {"id": 1}
+        assert next(records) == {"id": 2}
+        while len(vendor.requests()) < 3:
+            clock.sleep(0.01)
+        started = clock.monotonic()
+        records.close()
+        assert clock.monotonic() - started < 5
