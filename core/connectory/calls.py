@@ -260,6 +260,8 @@ class Line:
             raise self._error(
                 UnknownOutcome, purpose, request, f"no answer that can be trusted: {failure}", None, attempt
             ) from failure
+        if failure.kind == "stale" and attempt == 1:
+            return  # nobody is ill: the connection was kept for too long
         decision = (
             after_failure(self.policy, attempt, None, self.clock.random, self.max_wait) if failure.repeatable else None
         )

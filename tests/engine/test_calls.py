@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from connectory import Connector
 from connectory.clock import ManualClock
-from connectory.errors import Denied, Failed, LimitReached, Unavailable
+from connectory.errors import Denied, Failed, LimitReached, Unavailable, UnknownOutcome
 from emulators.exchange import Answer, Ask
 from engine.conftest import Connecting, Vendor
 from servers.fault_server import FaultServer, answer, call, read_request, send
@@ -232,3 +233,37 @@ def test_raw_shows_an_answer_that_cannot_be_decoded(connecting: Connecting, vend
     vendor.reply = lambda ask: Answer.text("<html>maintenance</html>", content_type="text/html")
     response = connecting(PLAIN + "operations: {things.get: {get: /things}}").things.get.raw()
     assert response.body == b"<html>maintenance</html>"
+
+
+def test_a_connection_that_had_been_closed_costs_no_pause(connecting: Connecting, clock: ManualClock) -> None:
+    with FaultServer() as server:
+        server.play(read_request(), send(answer(b"{}")), read_request())  # kept alive, then closed under the second
+        server.play(read_request(), send(answer(b'{"id": 1}')))
+        acme = connecting(PLAIN + "operations: {things.get: {get: /things}}", server=server.url)
+        acme.things.get()
+        assert acme.things.get() == {"id": 1}
+    assert clock.slept == []
+
+
+def test_a_write_on_a_connection_that_had_been_closed_is_not_repeated(
+    connecting: Connecting, clock: ManualClock
+) -> None:
+    spec = PLAIN + "operations: {things.get: {get: /things}, things.create: {post: /things, fields: {n: int}}}"
+    with FaultServer() as server:
+        server.play(read_request(), send(answer(b"{}")), read_request())
+        acme = connecting(spec, server=server.url)
+        acme.things.get()
+        with pytest.raises(UnknownOutcome):
+            acme.things.create(n=1)
+        assert len(server.requests) == 2
+
+
+def test_an_upload_cut_short_is_sent_again_whole(connecting: Connecting, vendor: Vendor, tmp_path: Path) -> None:
+    rules = "wire: {body: multipart}, fields: {file: file!}, repeatable: true"
+    acme = connecting(PLAIN + f"operations: {{files.upload: {{post: /files, {rules}}}}}")
+    (tmp_path / "a.csv").write_bytes(b"a,b\r\n" * 50_000)
+    vendor.drop(times=1)
+    acme.files.upload(file=str(tmp_path / "a.csv"))
+    first, second = vendor.requests()
+    assert first.body == second.body
+    assert b"a,b\r\n" * 50_000 in second.body
