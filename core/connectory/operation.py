@@ -20,7 +20,7 @@ from connectory.spec.places import AnswerPath, parse_path
 from connectory.spec.typeexpr import ANY, ListOf, MapOf, Named, Scalar, TypeExpr
 from connectory.spec.words import Field, Records
 from connectory.values.reading import Read, Readers
-from connectory.values.writing import ValueFault, Write, Writers
+from connectory.values.writing import ValueFault, Write, Writers, write_plain_bytes
 
 
 class DeprecatedWarning(UserWarning):
@@ -141,7 +141,7 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
     styles = styles_of(spec, operation, body)
     writers = Writers(spec.types, styles.datetime, registry.codecs)
     pager = spec.pagers[operation.pages] if operation.pages else None
-    parameters = {p.name: p for p in _parameters(operation, writers)}
+    parameters = {p.name: p for p in _parameters(operation, writers, styles)}
     item_type = _item_type(operation, parameters)
     rules = (*operation.outcomes, *spec.outcomes)
     tables = ("graphql", "status") if operation.graphql is not None else ("status",)
@@ -171,7 +171,7 @@ def _builtin_judge(registry: Registry, table: str) -> Judge:
     return lambda answer: kind.judge(options, answer)
 
 
-def _parameters(operation: Operation, writers: Writers) -> list[Parameter]:
+def _parameters(operation: Operation, writers: Writers, styles: Styles) -> list[Parameter]:
     found: list[Parameter] = []
     for wire in path_names(str(operation.address)):
         field = attrs.evolve(operation.path.get(wire, Field(type=Scalar("str"))), required=True)
@@ -182,7 +182,9 @@ def _parameters(operation: Operation, writers: Writers) -> list[Parameter]:
             found.append(Parameter(field.as_ or snake(wire), wire, spot, field, writers.of_field(field), around))
     if operation.body is not None and (operation.batch is None or operation.batch.items is not None):
         field = Field(type=operation.body, required=True)
-        found.append(Parameter("body", "body", "body", field, writers.of_field(field)))
+        # Bytes as a whole body go out as they are; within JSON they are base64.
+        plain = operation.body == Scalar("bytes") and styles.body != "json"
+        found.append(Parameter("body", "body", "body", field, write_plain_bytes if plain else writers.of_field(field)))
     if operation.graphql is not None and operation.document is None:
         document = Field(type=Scalar("str"), required=True, about="GraphQL text")
         variables = Field(type=MapOf(ANY), about="values of its variables")

@@ -140,7 +140,10 @@ def _body(
         case word:
             chosen = formats[word]
             assert chosen.write is not None  # checked when the spec was loaded
-            return chosen.write(whole), chosen.media_type
+            try:
+                return chosen.write(whole), chosen.media_type
+            except ValueError as why:
+                raise ArgumentError(f"{plan.name}: the body cannot be written as {word}: {why}") from None
 
 
 def _multipart(plan: Plan, fields: Mapping[str, Any]) -> tuple[Body, str]:

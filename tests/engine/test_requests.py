@@ -190,3 +190,21 @@ operations: {graphql.query: {graphql: /graphql, does: read}}
         connecting(spec).graphql.query(document="{ a }")
     assert type(caught.value).__name__ == "Rejected"
     assert len(vendor.requests()) == 1
+
+
+def test_bodies_of_bytes_and_text_go_out_as_they_are(connecting: Connecting, vendor: Vendor) -> None:
+    spec = (
+        SERVERS
+        + """
+operations:
+  pictures.create: {post: /pictures, body: bytes, wire: {body: bytes}}
+  notes.create: {post: /notes, body: str, wire: {body: text}}
+"""
+    )
+    acme = connecting(spec)
+    acme.pictures.create(body=b"\x89PNG\xff")
+    acme.notes.create(body="a note: é")
+    assert [exchange.body for exchange in vendor.requests()] == [b"\x89PNG\xff", "a note: é".encode()]
+    assert [exchange.media_type for exchange in vendor.requests()] == ["application/octet-stream", "text/plain"]
+    with pytest.raises(InputError):
+        acme.pictures.create(body="text")

@@ -162,6 +162,13 @@ def _write_bytes(value: Any) -> Any:
     raise _expected("bytes", value)
 
 
+def write_plain_bytes(value: Any) -> Any:
+    """Bytes as they are. Raises ValueFault for anything else."""
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    raise _expected("bytes", value)
+
+
 def _write_file(value: Any) -> Any:
     if isinstance(value, str | Path):
         return Path(value)
