@@ -116,7 +116,7 @@ class Codec:
 
 @attrs.frozen
 class Format:
-    """How a body is written or read. `write(value)` gives bytes, `read(bytes)` the value; ValueError if it is not so."""
+    """How a body is written or read: `write(value)` gives bytes, `read(bytes)` a value; ValueError if it is not so."""
 
     media_type: str
     read: Callable[[bytes], Any] | None

@@ -73,6 +73,18 @@ _TABLES = (
     *("formats", "filters", "discover", "destinations", "secrets"),
 )
 
+# What each hook's values must be; those of the others are functions.
+_KINDS: Mapping[str, type] = {
+    "auth": AuthKind,
+    "pagers": PagerKind,
+    "batches": BatchKind,
+    "outcomes": OutcomeKind,
+    "codecs": Codec,
+    "formats": Format,
+    "discover": Discoverer,
+    "destinations": DestinationKind,
+}
+
 
 def load_registry(project: Path | None = None) -> Registry:
     """Register the built-ins, the installed packages' plug-ins and the project's `connectors/*.py`.
@@ -163,10 +175,22 @@ def _table(manager: pluggy.PluginManager, table: str) -> dict[str, Any]:
         if not isinstance(words, Mapping):
             raise PluginError(f"plug-in {plugin}: connectory_{table} must return a mapping, not {type(words).__name__}")
         for word, kind in words.items():
+            _check_kind(plugin, table, word, kind)
             if word in merged:
                 raise PluginError(f"{table}: both {owners[word]} and {plugin} supply '{word}'")
             merged[word], owners[word] = kind, plugin
     return merged
+
+
+def _check_kind(plugin: str, table: str, word: str, kind: Any) -> None:
+    expected = _KINDS.get(table)
+    if isinstance(kind, expected) if expected else callable(kind):
+        return
+    article = "an" if table in ("auth", "outcomes") else "a"
+    name = expected.__name__ if expected else "function"
+    raise PluginError(
+        f"plug-in {plugin}: connectory_{table}: '{word}' must be {article} {name}, not {type(kind).__name__}"
+    )
 
 
 def _packaged_specs(manager: pluggy.PluginManager, plugins: list[Plugin]) -> dict[str, SpecFile]:
