@@ -23,7 +23,8 @@ ConnectoryError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import attrs
 
@@ -166,3 +167,14 @@ class DestinationError(ConnectoryError):
 
 class PluginError(ConnectoryError):
     """A plug-in is incompatible, misspelt a hook, or raised."""
+
+
+@contextmanager
+def plugin_code(what: str) -> Iterator[None]:
+    """Run a plug-in's function: whatever it raises that is not ours becomes a PluginError that names it."""
+    try:
+        yield
+    except ConnectoryError:
+        raise
+    except Exception as why:
+        raise PluginError(f"{what} raised {type(why).__name__}: {why}") from why

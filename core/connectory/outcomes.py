@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 
 from connectory.answers import Answer, find, find_each, to_number
+from connectory.errors import plugin_code
 from connectory.plugins.kinds import Codec, NoOptions, OutcomeKind, Verdict
 from connectory.spec.language import Errors, OutcomeWord, Rule
 from connectory.spec.places import MISSING
@@ -106,7 +107,8 @@ def _compile(rule: Rule, kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, 
         if pattern is not None and not pattern.search(answer.text):
             return None
         if rule.use is not None:
-            return kinds[rule.use].judge(rule.options, answer)
+            with plugin_code(f"the outcome plug-in '{rule.use}'"):
+                return kinds[rule.use].judge(rule.options, answer)
         assert rule.is_ is not None  # the loader demands one of the two
         return _verdict(rule, rule.is_, answer, codecs)
 

@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectory.answers import Answer
-from connectory.errors import BadAnswer, PagingError
+from connectory.errors import BadAnswer, PagingError, PluginError
 from connectory.messages import Headers, Response
 from connectory.paging.kinds import PAGERS, Connection, Cursor, LastRecord, NextUrl, Offset, PageNumber
 from connectory.paging.walk import CountWarning, Walk
@@ -278,3 +279,11 @@ def test_a_keyed_object_and_bare_values_become_records(count: int, size: int) ->
     assert walk(chosen, lambda _: answer({"items": list(keyed), "pages": 1}), where=bare) == [
         {"id": str(n)} for n in range(count)
     ]
+
+
+def test_a_pager_plug_in_that_raises_is_named() -> None:
+    broken = attrs.evolve(PAGERS["page_number"], next=lambda pager, page: page.records[99])
+    chosen = pager("page_number", NUMBERED)
+    walking = Walk(name="v x.list", pager=chosen, kind=broken, where=ITEMS, fetch=lambda _: answer({"items": [1]}))
+    with pytest.raises(PluginError, match=r"v x\.list: the pager 'page_number' raised IndexError"):
+        list(walking.pages())

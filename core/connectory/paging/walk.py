@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from connectory.ahead import in_order
 from connectory.answers import Answer, find, to_number
-from connectory.errors import BadAnswer, PagingError, nearest
+from connectory.errors import BadAnswer, PagingError, nearest, plugin_code
 from connectory.outcomes import conditions_hold
 from connectory.plugins.kinds import Page, PageRequest, PagerKind
 from connectory.spec.language import Pager
@@ -21,6 +21,7 @@ from connectory.spec.words import Records
 MOST_EMPTY = 100  # empty pages in a row that still promise more
 
 Fetch = Callable[[PageRequest], Answer]
+T = TypeVar("T")
 
 
 class CountWarning(UserWarning):
@@ -46,7 +47,7 @@ class Walk:
 
     def pages(self) -> Iterator[Page]:
         """Each page once, in order. Raises PagingError, BadAnswer and whatever `fetch` raises."""
-        first = self._take(self.kind.first(self.pager))
+        first = self._take(self._plugged(self.kind.first, self.pager))
         yield first
         rest = self._computed(first)
         if rest is not None:
@@ -58,6 +59,10 @@ class Walk:
                 yield page
                 asked = self._after(page)
         self._check_count()
+
+    def _plugged(self, step: Callable[..., T], *given: Any) -> T:
+        with plugin_code(f"{self.name}: the pager '{self.pager.use}'"):
+            return step(*given)
 
     def _take(self, asked: PageRequest) -> Page:
         return self._accept(asked, self.fetch(asked))
@@ -82,7 +87,7 @@ class Walk:
         return page
 
     def _records(self, answer: Answer) -> Sequence[Any]:
-        found = self.kind.records(self.where, answer) if self.kind.records else find_records(self.where, answer)
+        found = self._plugged(self.kind.records or find_records, self.where, answer)
         if isinstance(found, list):
             return found
         if len(self._seen) > 1 and (found is None or (found is MISSING and self._may_be_beyond(answer))):
@@ -102,7 +107,7 @@ class Walk:
     def _learn_total(self, page: Page) -> None:
         total = self._stated_total(page.answer)
         if total is None and self.kind.total is not None:
-            total = self.kind.total(page)
+            total = self._plugged(self.kind.total, page)
         if total is not None:
             self._total_moved = self._total_moved or (self.total is not None and total != self.total)
             self.total = total
@@ -111,7 +116,7 @@ class Walk:
         """What to ask for next: by `more`, else the total, else the kind's own word, else a short page ends it."""
         if self.pager.more and not conditions_hold(self.pager.more, page.answer.data):
             return None
-        following = self.kind.next(self.pager, page)
+        following = self._plugged(self.kind.next, self.pager, page)
         if following is None:
             if self.pager.more:
                 raise PagingError(f"{self.name}: the vendor says there are more pages, but not how to ask for them")
@@ -142,7 +147,7 @@ class Walk:
         if pages is None and self.total is not None:
             # The page size is what the vendor gave, not what was asked: some clamp it in silence.
             pages = math.ceil(self.total / len(first.records))
-        return None if pages is None else self.kind.ahead(self.pager, first, pages)
+        return None if pages is None else self._plugged(self.kind.ahead, self.pager, first, pages)
 
     def _take_ahead(self, rest: Sequence[PageRequest]) -> Iterator[Page]:
         for asked, answer in in_order(lambda one: (one, self.fetch(one)), rest, self.ahead, "connectory-page"):
