@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from emulators.twelvetwenty import TwelveTwenty
 
 from connectory import Connector, Parts, connect
 from connectory.auth.tokens import TokenStore
 from connectory.clock import ManualClock
 from connectory.limits.memory import MemoryLedger
+from emulators.twelvetwenty import TwelveTwenty
 
 READS = """\
 name: school
@@ -44,7 +45,7 @@ def school(tmp_path: Path) -> Iterator[tuple[Connector, TwelveTwenty]]:
     clock = ManualClock()
     parts = Parts(clock=clock, ledger=MemoryLedger(clock), tokens=TokenStore(tmp_path / "tokens"), environ={})
     with TwelveTwenty(clock=clock) as vendor:
-        settings = {"school": "hilltop", "api_key": vendor.api_key, "server": vendor.url}
+        settings: dict[str, Any] = {"school": "hilltop", "api_key": vendor.api_key, "server": vendor.url}
         with connect("school", project=tmp_path, parts=parts, **settings) as connector:
             yield connector, vendor
 
@@ -56,7 +57,9 @@ def test_eleven_lines_read_everything_and_seven_more_write_batches(school: tuple
     student = connector.students.list(year=2018, complete=True).first()
     assert student == connector.students.get(id=student["Id"])
     times = {"StartTime": "2026-05-20T18:25:43Z", "EndTime": "2026-05-20T19:25:43Z"}
-    events = [{"ExternalId": f"x-{n}", "UserId": student["Id"], "TypeId": 1, "Title": "A", **times} for n in range(1001)]
+    events = [
+        {"ExternalId": f"x-{n}", "UserId": student["Id"], "TypeId": 1, "Title": "A", **times} for n in range(1001)
+    ]
     delivery = connector.calendar_events.upsert(events)
     assert str(delivery) == "1,001 read = 1,001 delivered (2 calls)"
     assert len(vendor.calendar) == 1001
