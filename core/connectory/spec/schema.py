@@ -25,7 +25,7 @@ from connectory.spec.typeexpr import MODIFIERS, TypeExpr, field_pattern, type_pa
 Schema = dict[str, Any]
 
 _DRAFT: Final = "http://json-schema.org/draft-07/schema#"
-_TEXT: Final = ["string", "number", "boolean"]
+_TEXT: Final = ["string", "number", "boolean", "null"]
 _FILLED_IN: Final = r"\{\{"  # a family's text, which is read once the family's words stand in it
 
 

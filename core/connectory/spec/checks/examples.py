@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from connectory.errors import nearest
-from connectory.spec.checks.parameters import parameters_of
-from connectory.spec.language import METHODS, Operation, Pager, Results, Spec
+from connectory.spec.checks.parameters import has_method, parameters_of
+from connectory.spec.language import Operation, Pager, Results, Spec
 from connectory.spec.places import MISSING, AnswerPath
 from connectory.spec.problems import Path, Problem
 
@@ -17,7 +17,7 @@ def check(spec: Spec) -> Iterator[Problem]:
     """Every argument of an example that is none, and every path that no example shows."""
     paged: dict[str, list[Any]] = defaultdict(list)
     for name, operation in spec.operations.items():
-        if not operation.examples or not any(getattr(operation, method) is not None for method in METHODS):
+        if not operation.examples or not has_method(operation):
             continue
         path: Path = ("operations", name)
         answers = [e.answer for e in operation.examples if e.status < 300 and e.answer is not None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from connectory.errors import nearest
-from connectory.spec.checks.parameters import parameters_of, path_words
-from connectory.spec.language import METHODS, Link, Operation, Spec
+from connectory.spec.checks.parameters import has_method, parameters_of, path_words
+from connectory.spec.language import Link, Operation, Spec
 from connectory.spec.places import AnswerPath
 from connectory.spec.problems import Path, Problem
 from connectory.spec.typeexpr import ListOf, Named, TypeExpr
@@ -16,15 +16,11 @@ from connectory.spec.words import Field
 def check(spec: Spec) -> Iterator[Problem]:
     """Every link and mark that names a parameter or field which is not there."""
     for name, operation in spec.operations.items():
-        if _has_method(operation):
+        if has_method(operation):
             path: Path = ("operations", name)
             yield from _links(spec, operation, path)
             yield from _merge(spec, operation, path)
             yield from _marks(spec, operation, path)
-
-
-def _has_method(operation: Operation) -> bool:
-    return any(getattr(operation, method) is not None for method in METHODS)
 
 
 def _fields_of(spec: Spec, expression: TypeExpr | None) -> Mapping[str, Field] | None:
@@ -44,7 +40,7 @@ def _links(spec: Spec, operation: Operation, path: Path) -> Iterator[Problem]:
 def _link(
     spec: Spec, link: Link, target: Operation, source: TypeExpr, path: Path, given: set[str]
 ) -> Iterator[Problem]:
-    if not _has_method(target):
+    if not has_method(target):
         return
     known = {wire for _, wire, _ in parameters_of(target).values()}
     for wire, place in link.with_.items():
@@ -64,7 +60,7 @@ def _is_field(spec: Spec, source: TypeExpr, place: AnswerPath, path: Path, given
 
 def _merge(spec: Spec, operation: Operation, path: Path) -> Iterator[Problem]:
     read = spec.operations.get(operation.merge) if operation.merge is not None else None
-    if read is None or not _has_method(read):
+    if read is None or not has_method(read):
         return
     missing = set(path_words(str(read.address))) - set(path_words(str(operation.address)))
     if missing:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from connectory.spec.language import Operation
+from connectory.spec.language import METHODS, Operation
 from connectory.spec.naming import snake
 from connectory.spec.words import Field
 
 SPOTS: Final = ("path", "query", "headers", "fields", "variables")
 
 
+def has_method(operation: Operation) -> bool:
+    """Whether there is a method, and so an address."""
+    return any(getattr(operation, method) is not None for method in METHODS)
+
+
 def parameters_of(operation: Operation) -> dict[str, tuple[str, str, Field]]:
-    """The caller's name -> place, wire name and field."""
+    """The caller's name -> place, wire name and field; nothing for an operation without a method."""
+    if not has_method(operation):
+        return {}
     found: dict[str, tuple[str, str, Field]] = {}
     for wire in path_words(str(operation.address)):
         field = operation.path.get(wire, Field())

@@ -32,6 +32,9 @@ def check(spec: Spec, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:
         yield ("name",), "a connector's name is lower-case letters, digits, '_' and '-'", False
     if not spec.servers:
         yield ("servers",), "at least one server is needed", False
+    for name, address in spec.servers.items():
+        if not re.match(r"https?://|\{\{", address):
+            yield ("servers", name), f"'{address}' is no server: write a URL, as https://api.example.com", False
     for name, setting in spec.settings.items():
         if name in RESERVED:
             yield ("settings", name), f"'{name}' is a word of Connectory's own; choose another", True
