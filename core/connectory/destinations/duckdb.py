@@ -51,6 +51,10 @@ Mode = Literal["append", "replace", "merge"]
 Rows = Sequence[Mapping[str, Any]]
 
 _INCOMING: Final = "temp._connectory_incoming"
+# A text of lines, each a row with every column in order, and what they hold.
+_READ: Final = "SELECT unnest(from_json_strict(line, $2)) FROM (SELECT unnest(string_split($1, chr(10))) AS line)"
+# Below this many rows a temporary table costs more than it saves.
+_FEW: Final = 3_000
 # Rows of one statement: enough to be fast, few enough to keep memory flat.
 _MOST_ROWS: Final = 20_480
 _MOST_VALUES: Final = 4_000_000
@@ -155,6 +159,7 @@ class DuckDBTable:
             if self._mode == "replace":
                 self._swap()
             self._keep_state(state, pending=False)
+        self._there = Layout() if self._mode == "replace" else self._layout
 
     def close(self) -> None:
         """Let go of the file. A `replace` that was not finished leaves the table as it was."""
@@ -163,7 +168,7 @@ class DuckDBTable:
 
     def _in_a_go(self, rows: Rows) -> list[str] | None:
         """The chunk as texts for DuckDB, or None where it has to be looked at row by row."""
-        if not all(rows) or any(row.get(field) is None for field in self._key for row in rows):
+        if not all(rows) or any(None in [row.get(field) for row in rows] for field in self._key):
             return None
         try:
             return _texts(rows, self._layout)
@@ -207,7 +212,11 @@ class DuckDBTable:
         """Write and commit; how many were delivered and how many unchanged."""
         with self._transaction():
             self._grow(layout)
-            delivered = self._merge(rows, texts, layout) if self._key else self._insert(self._into.sql, texts, layout)
+            if self._key and rows:
+                delivered = self._merge(rows, texts, layout)
+            else:
+                delivered = len(rows)
+                self._insert(self._into.sql, texts, layout)
             self._keep_state(state, pending=self._mode == "replace")
         self._there = self._layout = layout
         return delivered, len(rows) - delivered
@@ -216,46 +225,50 @@ class DuckDBTable:
         for statement in statements(self._into.sql, self._there, layout):
             self._connection.execute(statement)
 
-    def _insert(self, table: str, texts: list[str], layout: Layout) -> int:
-        written = 0
+    def _insert(self, table: str, texts: list[str], layout: Layout) -> None:
         for text in texts:
-            self._connection.execute(
-                f"INSERT INTO {table} SELECT unnest(from_json_strict(line, $2))"
-                " FROM (SELECT unnest(string_split($1, chr(10))) AS line)",
-                [text, layout.structure],
-            )
-            written += text.count("\n") + 1
-        return written
+            self._connection.execute(f"INSERT INTO {table} {_READ}", [text, layout.structure])
 
     def _merge(self, rows: Rows, texts: list[str], layout: Layout) -> int:
-        if not texts:
-            return 0
+        """How many rows were new or not the same as those of their keys."""
+        distinct = self._surely_distinct(rows, layout)
+        parameters: list[str] = []
+        simple = not layout.renames and not any(map(columns.has_foreign, layout.trees))
+        if distinct and simple and len(texts) == 1 and len(rows) < _FEW:
+            incoming, parameters = f"({_READ})", [texts[0], layout.structure]
+        else:
+            incoming = self._gather(texts, layout, distinct=distinct)
         keys = [quote(layout.by_wire[field].name) for field in self._key]
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {_INCOMING} AS SELECT * FROM {self._into.sql} LIMIT 0")
-        self._insert(_INCOMING, texts, layout)
-        if not self._surely_distinct(rows, layout):
-            last = f"SELECT max(rowid) FROM {_INCOMING} GROUP BY {', '.join(keys)}"
-            self._connection.execute(f"DELETE FROM {_INCOMING} WHERE rowid NOT IN ({last})")
         same = " AND ".join(f"old.{key} = new.{key}" for key in keys)
         others = [quote(c.name) for c in layout.columns if c.wire not in self._key and c.tree != columns.ANYTHING]
-        update = (
-            f"WHEN MATCHED AND ({' OR '.join(f'old.{n} IS DISTINCT FROM new.{n}' for n in others)})"
-            f" THEN UPDATE SET {', '.join(f'{n} = new.{n}' for n in others)}"
-            if others
-            else ""
-        )
+        differ = " OR ".join(f"old.{name} IS DISTINCT FROM new.{name}" for name in others)
+        update = ", ".join(f"{name} = new.{name}" for name in others)
         [[written]] = self._connection.execute(
-            f"MERGE INTO {self._into.sql} AS old USING {_INCOMING} AS new ON {same}"
-            f" {update} WHEN NOT MATCHED THEN INSERT"
+            f"MERGE INTO {self._into.sql} AS old USING {incoming} AS new ON {same}"
+            + (f" WHEN MATCHED AND ({differ}) THEN UPDATE SET {update}" if others else "")
+            + " WHEN NOT MATCHED THEN INSERT",
+            parameters,
         ).fetchall()
         return int(written)
 
+    def _gather(self, texts: list[str], layout: Layout, *, distinct: bool) -> str:
+        """A temporary table of the rows, the last of each key only; its name as SQL."""
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {_INCOMING} AS SELECT * FROM {self._into.sql} LIMIT 0")
+        self._insert(_INCOMING, texts, layout)
+        if not distinct:
+            keys = ", ".join(quote(layout.by_wire[field].name) for field in self._key)
+            last = f"SELECT max(rowid) FROM {_INCOMING} GROUP BY {keys}"
+            self._connection.execute(f"DELETE FROM {_INCOMING} WHERE rowid NOT IN ({last})")
+        return _INCOMING
+
     def _surely_distinct(self, rows: Rows, layout: Layout) -> bool:
         """Whether no two rows have one key, seen without asking DuckDB: only for texts and integers are we sure."""
-        kinds = {layout.by_wire[field].tree for field in self._key}
-        if not all(isinstance(kind, Leaf) and kind.type in (columns.VARCHAR, columns.BIGINT) for kind in kinds):
-            return False
-        return len({tuple(row[field] for field in self._key) for row in rows}) == len(rows)
+        for field in self._key:
+            tree = layout.by_wire[field].tree
+            if not isinstance(tree, Leaf) or tree.type not in (columns.VARCHAR, columns.BIGINT):
+                return False
+        keys = [[row[field] for row in rows] for field in self._key]
+        return len(set(keys[0] if len(keys) == 1 else zip(*keys, strict=True))) == len(rows)
 
     def _swap(self) -> None:
         if kind_of(self._connection, self._into):
@@ -282,7 +295,8 @@ class DuckDBTable:
             return
         kept = [str(self._name), pending, self._run, state]
         [[updated]] = self._connection.execute(
-            f"UPDATE _connectory_state SET run = $3, state = $4, saved_at = now() WHERE {_OF_TABLE} AND pending = $2", kept
+            f"UPDATE _connectory_state SET run = $3, state = $4, saved_at = now() WHERE {_OF_TABLE} AND pending = $2",
+            kept,
         ).fetchall()
         if not updated:
             self._connection.execute("INSERT INTO _connectory_state VALUES ($1, $3, $2, $4, now())", kept)
@@ -308,8 +322,8 @@ def _texts(rows: Rows, layout: Layout) -> list[str]:
 
     Raises ValueError, TypeError, KeyError or RecursionError where a row is not of the layout.
     """
-    if layout.renamed:
-        rows = [{layout.by_wire[wire].name: value for wire, value in row.items()} for row in rows]
+    if layout.renames:
+        rows = [{layout.names_in_lines[wire]: value for wire, value in row.items()} for row in rows]
     size = max(500, min(_MOST_ROWS, _MOST_VALUES // max(1, len(layout.columns))))
     texts = []
     for start in range(0, len(rows), size):

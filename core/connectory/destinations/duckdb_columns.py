@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property
@@ -36,6 +37,7 @@ EXACT_IN_FLOAT: Final = 2**53
 DECIMAL_INTEGER_DIGITS: Final = 29
 DECIMAL_PLACES: Final = 9
 
+_ESCAPED: Final = re.compile(r'["\\\x00-\x1f]')
 _OWN: Final = frozenset({UNKNOWN, BOOLEAN, *BITS, DOUBLE, VARCHAR, JSON, DATE, TIME, MOMENT, DECIMAL, NUMERAL})
 _OF_KIND: Final[Mapping[shapes.Kind, str]] = {
     "text": VARCHAR, "int": BIGINT, "float": DOUBLE, "decimal": DECIMAL, "bool": BOOLEAN, "date": DATE, "time": TIME,
@@ -101,20 +103,35 @@ class Layout:
     def by_wire(self) -> Mapping[str, Column]:
         return {column.wire: column for column in self.columns}
 
+    @property
+    def trees(self) -> list[Tree]:
+        return [column.tree for column in self.columns]
+
     @cached_property
-    def renamed(self) -> Mapping[str, str]:
-        """Wire name to column name, for those that differ."""
-        return {column.wire: column.name for column in self.columns if column.wire != column.name}
+    def names_in_lines(self) -> Mapping[str, str]:
+        """Wire name to the name in the lines of JSON that DuckDB reads: the column's, where msgspec can write it."""
+        taken = {column.name.casefold() for column in self.columns}
+        names = {}
+        for column in self.columns:
+            names[column.wire] = column.name if _writable(column.name) else free_name("column", taken)
+            taken.add(names[column.wire].casefold())
+        return names
+
+    @cached_property
+    def renames(self) -> bool:
+        """Whether a field has another name in the lines of JSON."""
+        return any(wire != name for wire, name in self.names_in_lines.items())
 
     @cached_property
     def row_type(self) -> Any:
         """What msgspec checks a row against: wrong types and unknown fields are refused, a missing one becomes None."""
-        return _object_type({column.name: column.tree for column in self.columns})
+        return _object_type({self.names_in_lines[column.wire]: column.tree for column in self.columns})
 
     @cached_property
     def structure(self) -> str:
         """What DuckDB's from_json is told about a row: JSON text."""
-        return msgspec.json.encode({column.name: _structure(column.tree) for column in self.columns}).decode()
+        parts = {self.names_in_lines[column.wire]: _structure(column.tree) for column in self.columns}
+        return msgspec.json.encode(parts).decode()
 
     def grown(self, trees: Mapping[str, Tree]) -> Layout:
         """The same columns with the types of `trees` (by wire name), and new columns for new names."""
@@ -141,7 +158,12 @@ def free_name(wire: str, taken: Collection[str]) -> str:
 def holdable(names: Iterable[str]) -> bool:
     """Whether an object with these fields can be a STRUCT: SQL takes no empty name and knows no case."""
     listed = list(names)
-    return all(name and "\0" not in name for name in listed) and len({n.casefold() for n in listed}) == len(listed)
+    return all(name and _writable(name) for name in listed) and len({n.casefold() for n in listed}) == len(listed)
+
+
+def _writable(name: str) -> bool:
+    """Whether msgspec writes this name of a field; it refuses what JSON has to escape."""
+    return not _ESCAPED.search(name)
 
 
 def tree_of(shape: shapes.Shape, level: int = 1) -> Tree:

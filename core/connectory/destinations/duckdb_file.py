@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "autoload_known_extensions": "false",
     "enable_external_access": "false",
 }
+_WAYS: Final[tuple[dict[str, Any], ...]] = ({"read_only": True, "config": _SETTINGS}, {"config": _SETTINGS}, {})
 _PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 
 
@@ -70,11 +71,14 @@ def read_name(text: str) -> TableName:
 
 
 def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A connection of its own. Raises duckdb.Error."""
-    try:
-        connection = duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
-    except duckdb.ConnectionException:  # open in this process already, as a program's own connection: share it
-        connection = duckdb.connect(str(path))
+    """A connection of its own. A file that this process has open already is shared as it was opened, since DuckDB
+    opens no file twice with different settings. Raises duckdb.Error."""
+    for options in _WAYS[0 if read_only else 1 :]:
+        with suppress(duckdb.ConnectionException):
+            connection = duckdb.connect(str(path), **options)
+            break
+    else:
+        connection = duckdb.connect(str(path), read_only=read_only)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
     return connection
@@ -176,7 +180,7 @@ _WORDS: Final[tuple[tuple[str, str], ...]] = (
     ),
     (r"Could not set lock", "is in use by another program; close it or wait for it"),
     (r"different configuration", "is open in this program with settings that do not go together; close it there first"),
-    (r"sqlite", "is a SQLite file, not a DuckDB file; name another file"),
+    (r"sqlite|external extensions is disabled", "is a file of another database, not of DuckDB; name another file"),
     (r"not a valid DuckDB database", "is not a DuckDB file; name another file, or remove it"),
     (r"Is a directory", "is a folder; name a file in it"),
     (r"No space left|File too large|Disk quota", "cannot be written: the disk is full; what was kept before is whole"),

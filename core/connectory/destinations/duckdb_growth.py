@@ -128,8 +128,8 @@ def _part(value: str, name: str) -> str:
 
 
 def statements(table: str, old: Layout, new: Layout) -> Iterator[str]:
-    """SQL that gives a table (quoted) the columns of `new`; without old columns it is made."""
-    if not old.columns:
+    """SQL that gives a table (quoted) the columns of `new`; without old columns it is made, if there are any new."""
+    if new.columns and not old.columns:
         listed = ", ".join(f"{quote(column.name)} {sql_type(column.tree)}" for column in new.columns)
         yield f"CREATE TABLE {table} ({listed})"
     for column in new.columns:

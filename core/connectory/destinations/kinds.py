@@ -25,7 +25,9 @@ class DuckDBTarget:
     duckdb: str = word("the file; made when it is not there")
     table: str = word("the table, `people` or `crm.people`")
     key: tuple[str, ...] = word("fields that tell rows apart; default: the key of the record's type", ())
-    mode: Literal["append", "replace", "merge"] = word("merge by key, append, or replace in one step at the end", "append")
+    mode: Literal["append", "replace", "merge"] = word(
+        "merge by key, append, or replace in one step at the end", "append"
+    )
 
 
 def open_duckdb_target(
