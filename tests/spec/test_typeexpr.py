@@ -123,7 +123,7 @@ def test_named_types_are_found_at_any_depth() -> None:
 
 VALUE = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,6}", fullmatch=True).filter(lambda text: text not in MODIFIERS)
 LEAVES = st.one_of(
-    st.sampled_from(SCALARS).map(Scalar),
+    st.sampled_from(list(SCALARS)).map(Scalar),
     st.builds(Scalar, st.sampled_from(["date", "time", "datetime"]), st.sampled_from(["utc", "%d.%m.%Y", "unix_ms"])),
     st.lists(VALUE, min_size=1, max_size=4, unique=True).map(lambda values: OneOf("str", tuple(values))),
     st.lists(st.integers(-99, 99), min_size=1, max_size=4, unique=True).map(lambda v: OneOf("int", tuple(v))),

@@ -9,7 +9,7 @@ from connectory.describe import words
 from connectory.settings import variable_name
 from connectory.spec.language import Limit, OutcomeWord, Rule, Spec
 
-_MEANINGS: Final[Mapping[OutcomeWord, str]] = {
+MEANINGS: Final[Mapping[OutcomeWord, str]] = {
     "ok": "success",
     "accepted": "accepted: the vendor has queued it",
     "throttled": "throttled: waited for and sent again",
@@ -102,7 +102,7 @@ def rule_words(rule: Rule) -> tuple[str, str]:
     when += [f"where header {name} {words.condition(test)}" for name, test in rule.headers.items()]
     if rule.text:
         when.append(f"where the body matches {rule.text}")
-    means = f"as {rule.use} judges" if rule.is_ is None else _MEANINGS[rule.is_]
+    means = f"as {rule.use} judges" if rule.is_ is None else MEANINGS[rule.is_]
     if rule.wait is not None:
         means += f", for the seconds at {words.place(rule.wait)}"
     if rule.until is not None:
@@ -121,11 +121,11 @@ def builtin_outcomes(
     again = {
         True: "tried again, with growing pauses",
         False: "unknown: it may have been done",
-        None: _MEANINGS["retry"],
+        None: MEANINGS["retry"],
     }
-    meanings: dict[OutcomeWord, str] = {**_MEANINGS, "retry": again[repeatable]}
+    meanings: dict[OutcomeWord, str] = {**MEANINGS, "retry": again[repeatable]}
     if not renewable:
-        meanings["expired"] = _MEANINGS["denied"]
+        meanings["expired"] = MEANINGS["denied"]
     for statuses, word in STATUS_TABLE:
         if statuses not in spoken:
             yield f"status {statuses}", meanings[word]

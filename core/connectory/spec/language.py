@@ -166,7 +166,7 @@ class Errors:
 class Rule:
     """One outcome; all its conditions must hold."""
 
-    is_: OutcomeWord | None = word("ok accepted throttled expired retry rejected missing exists denied failed", None)
+    is_: OutcomeWord | None = word("what the answer means", None)
     use: str | None = word("a plug-in that judges, in place of `is`; its options stand beside it", None)
     status: tuple[StatusText, ...] = word("404, 5xx, 400-499; default any", ())
     body: Conditions = word("path to condition", _mapping())

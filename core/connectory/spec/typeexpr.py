@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 import attrs
 
 from connectory.errors import nearest
 
-SCALARS: Final = [
-    *("str", "int", "byte", "int16", "int32", "int64", "float", "decimal", "bool", "uuid", "url"),
-    *("date", "time", "datetime", "bytes", "file", "secret", "any"),
-]
+SCALARS: Final[Mapping[str, str]] = {
+    "str": "text",
+    "int": "whole number of any size",
+    "byte": "whole number that the vendor calls a byte; vendors send larger ones all the same",
+    "int16": "whole number of 16 bits",
+    "int32": "whole number of 32 bits",
+    "int64": "whole number of 64 bits",
+    "float": "number",
+    "decimal": "exact number",
+    "bool": "true or false",
+    "uuid": "UUID, as a text",
+    "url": "URL, as a text",
+    "date": "day, as 2026-05-20; `date(%d.%m.%Y)` where it is written otherwise",
+    "time": "time of day, as 18:25:43",
+    "datetime": "moment; `datetime(codec)` says how it is written, the bare word takes `wire.datetime`",
+    "bytes": "bytes, in base 64",
+    "file": "a file on disk, which is streamed",
+    "secret": "text that is kept out of logs, shown URLs and recordings",
+    "any": "whatever JSON holds",
+}
 MAX_LEVELS: Final = 20  # of lists and maps inside each other
 MODIFIERS: Final = ["key", "unique", "reference", "read_only", "write_only", "deprecated", "personal"]
 
