@@ -72,20 +72,22 @@ def _expand_object(texts: _Texts, family: Table, operations: Table, notes: Mappi
     name = texts.family
     before = len(texts.faults)
     resource = str(texts.fill(family[Text("resource")], f"/families/{name}/resource"))
-    if len(texts.faults) > before:
-        return  # its operations would have no names
+    named = len(texts.faults) == before
     written = family[Text("operations")]
     assert isinstance(written, Table)
     for verb, operation in written.items():
         path = f"/families/{name}/operations/{verb}"
         word = str(texts.fill(verb, path))
         full = _placed(Text(word if "." in word else f"{resource}.{word}"), verb)
+        filled = texts.fill(operation, path)
+        if not named:
+            continue
         if full in operations:
             texts.faults.append(
                 Fault(file_of(verb), verb.line, verb.column, path, f"operation '{full}' exists already")
             )
             continue
-        operations[full] = texts.fill(operation, path)
+        operations[full] = filled
         for section in notes.values():
             _copy_notes(section, path.removeprefix("/"), f"operations/{full}")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import attrs
 import pytest
 
-from connectory.describe.language import EXAMPLE, make_document
 from connectory.paging.kinds import PAGERS
 from connectory.plugins.registry import load_registry
 from connectory.recipes.recipe import Recipe, Source
 from connectory.spec import language, words
+from connectory.spec.document import EXAMPLE, make_document
 from connectory.spec.filters import FILTERS
 from connectory.spec.keys import keys_of
 from connectory.spec.language import STANDARD_VERBS
@@ -42,7 +42,7 @@ def section(page: str, title: str) -> str:
 
 
 def test_the_page_in_docs_is_up_to_date(page: str) -> None:
-    made = "python -m connectory.describe.language > docs/language.md"
+    made = "python -m connectory.spec.document > docs/language.md"
     assert PAGE.read_text(encoding="utf-8") == page, f"make it again: {made}"
 
 

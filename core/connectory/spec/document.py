@@ -1,4 +1,4 @@
-"""The language on one page, made from its classes: `python -m connectory.describe.language > docs/language.md`.
+"""The language on one page, made from its classes: `python -m connectory.spec.document > docs/language.md`.
 
 Built-in kinds only; what plug-ins add is shown by `connectory schema` and by the plug-ins' own documentation.
 """
