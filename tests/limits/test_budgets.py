@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectory.limits.budgets import DAY, Budget, Window, parse_duration, parse_rate
+from connectory.limits.budgets import DAY, Budget, Window, parse_rate
+from connectory.spec.words import parse_duration
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import attrs
 
 from connectory.errors import nearest
+from connectory.spec.words import parse_duration
 
 DAY: Final = 86400.0
 # A month is any 31 days: never too fast, whichever month it is.
 _PERIODS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY, "week": 7 * DAY, "month": 31 * DAY}
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
 RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(?:([a-z]+)|(\d.*))")
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of `0.62s`, `30s`, `24h`, `250ms`. Raises ValueError in words a spec's author understands."""
-    found = _DURATION.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f"'{text}' is no duration: write a number and one of ms s m h d w, as '30s'")
-    # By way of Fraction, so that 100ms is the very 0.1 that 0.1s is: a window is known by its length.
-    return float(Fraction(found[1]) * Fraction(str(_UNITS[found[2]])))
 
 
 def parse_rate(text: str, zone: str | None = None) -> Window:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, Final, Literal, NewType
 
 import attrs
@@ -167,7 +168,8 @@ def parse_duration(text: str) -> Duration:
     found = DURATION.fullmatch(text.strip())
     if not found:
         raise ValueError(f"'{text}' is no duration: write a number and one of ms s m h d w, as '30s'")
-    return Duration(float(found[1]) * _DURATION_UNITS[found[2]])
+    # By way of Fraction, so that 100ms is the very 0.1 that 0.1s is: a window is known by its length.
+    return Duration(float(Fraction(found[1]) * Fraction(str(_DURATION_UNITS[found[2]]))))
 
 
 def parse_size(text: str) -> Size:
