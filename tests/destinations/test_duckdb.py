@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
 
@@ -274,6 +275,20 @@ def test_states_of_several_tables_do_not_mix(path: Path) -> None:
         assert again.read_state() == b"first"
     with table(path, name="b") as other:
         assert other.read_state() is None
+
+
+def test_tables_of_one_file_are_written_by_threads_at_once(file: Path) -> None:
+    def write(name: str) -> int:
+        with table(file, "merge", name=name) as opened:
+            chunks = [[{"id": chunk * 9 + n, f"c{chunk // 5}": {"x": n}} for n in range(9)] for chunk in range(15)]
+            written = sum(opened.write(chunk, name.encode()).delivered for chunk in chunks)
+            opened.finish()
+            assert opened.read_state() == name.encode()
+            return written
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(write, ["a", "b", "c", "d"])) == [135] * 4
+    assert [count(file, name) for name in ("a", "b", "c", "d")] == [135] * 4
 
 
 def test_a_glance_shows_values_of_every_type(path: Path) -> None:

@@ -97,6 +97,7 @@ def test_values_decoded_already_arrive_too(path: Path) -> None:
         ("name", ["a"], "expected an object"),
         ("text", "half \ud800", "half of a surrogate pair"),
         ("new", object(), "a value of type object cannot be kept"),
+        ("free", {"a": object()}, "cannot be written as JSON"),
     ],
 )
 def test_a_value_that_breaks_its_type_costs_its_row_only(path: Path, field: str, value: Any, reason: str) -> None:

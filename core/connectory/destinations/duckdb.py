@@ -58,7 +58,7 @@ _FEW: Final = 3_000
 # Rows of one statement: enough to be fast, few enough to keep memory flat.
 _MOST_ROWS: Final = 20_480
 _MOST_VALUES: Final = 4_000_000
-_encode = msgspec.json.Encoder(enc_hook=str).encode_lines
+_encode = msgspec.json.Encoder(enc_hook=columns.write_special).encode_lines
 
 _OF_TABLE: Final = "lower(table_name) = lower($1)"
 _making: Final = threading.Lock()  # two connections of this process must not make the same things at once
@@ -72,9 +72,9 @@ def open_duckdb(
 ) -> DuckDBTable:
     """Open a table (`people` or `crm.people`) of a DuckDB file for writing; both are made when they are not there.
 
-    `shape` is what the spec declares of a row, `key` the wire names that tell rows apart for `merge`, `run` names the
-    run: a `replace` that was not finished goes on where it was when the same run opens it again with a state.
-    Raises DestinationError.
+    `shape` is what the spec declares of a row. `key` holds the wire names that tell rows apart; only `merge` looks at
+    them. `run` names the run: a `replace` that was not finished goes on where it was when the same run opens it again
+    and has kept a state, else it starts anew. Raises DestinationError.
     """
     path = Path(path)
     name = read_name(table)
@@ -93,7 +93,8 @@ class DuckDBTable:
 
     In `merge` the last of several rows with one key in a chunk is kept, and a row that equals what is there, or is
     followed by another of its key, is `unchanged`: `delivered` is the number of rows written. A row replaces the whole
-    row before it: a field that it does not have becomes NULL.
+    row before it: a field that it does not have becomes NULL. A table that `replace` has swapped has lost the indexes
+    and constraints that somebody gave it.
     """
 
     def __init__(

@@ -294,6 +294,13 @@ def read_special(kind: type, value: Any) -> Any:
     return Exact(number)
 
 
+def write_special(value: Any) -> str:
+    """msgspec's hook for the types of decimals. Raises TypeError for anything else."""
+    if isinstance(value, Exact | Numeral):
+        return str(value)
+    raise TypeError(f"a value of type {type(value).__name__} cannot be kept")
+
+
 def _integer_type(bits: int) -> Any:
     return Annotated[int, msgspec.Meta(ge=-(2 ** (bits - 1)), le=2 ** (bits - 1) - 1)]
 
