@@ -18,7 +18,7 @@ from connectory.auth.tokens import TokenKey, TokenStore
 from connectory.calls import Line
 from connectory.clock import Clock, SystemClock
 from connectory.connector import Connector
-from connectory.errors import SettingError, nearest
+from connectory.errors import ArgumentError, SettingError, nearest
 from connectory.invoke import Engine
 from connectory.limits.budgets import Budget, parse_rate
 from connectory.limits.ledger import Ledger
@@ -79,6 +79,8 @@ def connect(
     """
     given = Hidden(settings)  # a secret among them stays out of tracebacks
     del settings
+    if isinstance(max_wait, bool) or not isinstance(max_wait, int | float):
+        raise ArgumentError(f"max_wait is a number of seconds, got {type(max_wait).__name__}")
     parts = parts or Parts()
     home = open_project(project)
     registry = load_registry(home.root if home else None)

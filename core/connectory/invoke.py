@@ -161,7 +161,8 @@ class Engine:
             return "unchanged", before
         whole = attrs.evolve(arguments, body=after, fields={})
         verdict, written = self.line.exchange(self.purpose(plan), self.request(plan, whole))
-        return verdict.word, take_record(plan, written)
+        record = take_record(plan, written)
+        return verdict.word, after if record is None else record  # an empty answer: what was written is the record
 
     def pages(self, plan: Plan, given: Given, most: int | None = None) -> Iterator[Page]:
         """The pages of a list, records as they came. `most` is how many records are wanted, where that is known."""

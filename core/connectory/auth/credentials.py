@@ -54,13 +54,16 @@ class Credentials:
 
     def _sign_by_kind(self, kind: AuthKind, request: Request, names: Mapping[str, Any], now: float) -> Request:
         try:
-            return kind.sign(self._options(names), request, now)
+            signed: object = kind.sign(self._options(names), request, now)
+            if isinstance(signed, Request):
+                return signed
+            fault = f"returned {type(signed).__name__}, not a Request"
         except ConnectoryError:
             raise
         except Exception as why:  # a stranger's code may raise anything, and quote what it signs with
-            fault = type(why).__name__
+            fault = f"raised {type(why).__name__}"
         assert self.auth is not None
-        raise PluginError(f"signing by '{self.auth.use}' raised {fault}")
+        raise PluginError(f"signing by '{self.auth.use}' {fault}")
 
     def _names(self, token: KeptToken | None) -> Mapping[str, Any]:
         if token is None:

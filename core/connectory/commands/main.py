@@ -59,8 +59,9 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        stopped = threading.Event()
         try:
-            with interruptible():
+            with interruptible(stopped):
                 result = super().invoke(ctx)
                 sys.stdout.flush()
             return result
@@ -70,12 +71,14 @@ class Commands(click.Group):
             _let_go_of_stdout()
             ctx.exit(NOBODY_READS)
         except Exception as why:
+            if stopped.is_set():  # what an interrupted library raises is the interrupt's doing
+                ctx.exit(INTERRUPTED)
             _end(ctx, why)
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C ends the process soon, even where threads wait for an answer that may take minutes.
+def interruptible(stopped: threading.Event) -> Iterator[None]:
+    """Ctrl-C sets `stopped` and ends the process soon, even where threads wait for an answer that may take minutes.
 
     The first one unwinds the command as usual; what has not ended by itself after `GRACE`, or at the second one, is
     left as it is. Nothing is half written by that: files appear when they are whole, databases have transactions, and
@@ -89,6 +92,7 @@ def interruptible() -> Iterator[None]:
         os._exit(INTERRUPTED)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        stopped.set()
         os.write(2, b"\ninterrupted\n")
         signal.signal(signal.SIGINT, leave)
         watch = threading.Timer(GRACE, leave)

@@ -12,7 +12,7 @@ from cattrs.errors import BaseValidationError
 
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.plugins.registry import Registry, SpecFile
-from connectory.spec.checks import check_spec, references
+from connectory.spec.checks import check_spec, references, templates
 from connectory.spec.checks.walking import walk
 from connectory.spec.families import expand_families
 from connectory.spec.language import LANGUAGE_VERSION, Spec
@@ -67,25 +67,31 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
     found = [_fault(tree, *problem) for problem in problems]
     faults += [*unfilled, *(fault for fault in found if (fault.file, fault.line, fault.column) not in spoilt)]
     if faults or spec is None:
-        raise SpecError(_sorted(faults))
+        broken = [
+            Fault(file, 1, 1, "", f"plug-in {name} is not loaded: {why}") for name, why in registry.broken.items()
+        ]
+        raise SpecError([*_sorted(faults), *broken])
     return Loaded(spec, tree, file)
 
 
 def _references_besides(registry: Registry, tree: Table, problems: Sequence[Problem]) -> list[Problem]:
     """Wrong references in a file whose keys or types are wrong too: found in what is left without those.
 
-    Nothing is said of the names that were taken out, nor where something required is missing.
+    Nothing is said of the names that were taken out; where something required is missing, all of its place is.
     """
     pruned = tree
-    for path, message, _ in problems:
-        if message.endswith("is missing"):
+    for path, _, _ in problems:
+        if not path:
             return []
         pruned = without(pruned, path)
     spec, _ = _structure(registry, pruned)
     if spec is None:
         return []
-    gone = {f"'{name}'" for path, _, _ in problems for name in _names_at(tree, path)}
-    wrong = references.check(spec, registry, walk(spec))
+    names = {name for path, _, _ in problems for name in _names_at(tree, path)}
+    gone = {said for name in names for said in (f"'{name}'", f"{{{{ {name} }}}}")}
+    nodes = walk(spec)
+    wrong = [*references.check(spec, registry, nodes), *templates.check(spec, registry, nodes)]
+    gone.add("is used nowhere")  # it may be used in what was taken out
     return [problem for problem in wrong if not any(name in problem[1] for name in gone)]
 
 

@@ -71,6 +71,8 @@ def _name(case: _Case, resources: set[str]) -> Iterator[Problem]:
         yield case.path, f"'{name}' is also the first part of other operations' names", True
     if not str(case.operation.address).startswith(("/", "{{", "http")):
         yield (*case.path, case.operation.method), "a path begins with '/'", False
+    if re.search(r"[{}]", re.sub(r"\{\{.*?\}\}|\{[^{}]+\}", "", str(case.operation.address), flags=re.DOTALL)):
+        yield (*case.path, case.operation.method), "a brace stands alone: write a parameter as {name}", False
 
 
 def _parameters(case: _Case) -> Iterator[Problem]:
