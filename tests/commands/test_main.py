@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -38,22 +37,6 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     ended = python("-c", SAY_MODULES, *words)
     assert ended.returncode == 0
     assert not HEAVY & set(json.loads(ended.stderr.splitlines()[-1]))
-
-
-def cpu_seconds(*words: str) -> float:
-    """The least CPU time of several runs: other work on the machine only adds to it."""
-
-    def once() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        python(*words)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
-
-    return min(once() for _ in range(7))
-
-
-def test_help_starts_in_about_five_times_an_empty_program() -> None:
-    assert cpu_seconds("-m", "connectory.commands.main", "--help") < 6 * cpu_seconds("-c", "pass")
 
 
 def test_help_lists_every_command_that_there_is(cli: Cli) -> None:
