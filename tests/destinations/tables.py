@@ -79,3 +79,9 @@ def bare(value: Any) -> Any:
         case list():
             return [bare(held) for held in value]
     return value
+
+
+def state_of(table: DuckDBTable) -> bytes | None:
+    """What was kept last, without its counts."""
+    kept = table.read_state()
+    return kept.state if kept else None

@@ -15,14 +15,14 @@ from connectory.destinations.destination import Written
 from connectory.destinations.duckdb import Mode, count, glance, open_duckdb
 from connectory.errors import DestinationError
 from connectory.values.shapes import Kind, ListOf, MapOf, Plain, Record, Shape
-from destinations.tables import DECLARED, bare, query, stored, table, types
+from destinations.tables import DECLARED, bare, query, state_of, stored, table, types
 
 NUMBERS = itertools.count()
 MODES: tuple[Mode, ...] = ("append", "replace", "merge")
 
 
 def settled(written: Written) -> int:
-    return written.delivered + written.unchanged + len(written.invalid)
+    return written.delivered + written.unchanged + len(written.problems)
 
 
 # Any rows in any chunks.
@@ -84,7 +84,7 @@ def test_merging_twice_changes_nothing_and_the_sums_hold(shared: Path, rows: lis
             results = [opened.write(chunk) for chunk in chunked(rows, cuts)]
             opened.finish()
         assert sum(map(settled, results)) == len(rows)
-        assert sum(len(result.invalid) for result in results) == len(rows) - len(good)
+        assert sum(len(result.problems) for result in results) == len(rows) - len(good)
         if again and len(latest) == len(good):
             assert sum(result.delivered for result in results) == 0
         found = stored(shared, name)
@@ -121,7 +121,7 @@ def test_whatever_is_declared_every_row_is_delivered_or_named(
             results.append(opened.write(chunk))
     assert sum(map(settled, results)) == len(rows)
     assert count(shared, name) == sum(result.delivered for result in results)
-    invalid = [row.row for result in results for row in result.invalid]
+    invalid = [row.row for result in results for row in result.problems]
     assert all(any(row is given for given in rows) for row in invalid)
     undeclared = [row.get("d") for row in rows if not any(row is other for other in invalid)]
     assert [bare(row.get("d")) for row in stored(shared, name)] == [bare(value) for value in undeclared]
@@ -146,7 +146,7 @@ def test_tables_of_any_name(path: Path, name: str) -> None:
         with table(path, mode, name=name, run=mode) as opened:
             opened.write([{"id": 1}], mode.encode())
             opened.finish()
-            assert opened.read_state() == mode.encode()
+            assert state_of(opened) == mode.encode()
     assert count(path, name) == 1
     assert glance(path, name) == (("id",), [(1,)])
 
@@ -171,7 +171,7 @@ def test_merging_writes_only_what_differs(path: Path) -> None:
         assert opened.write(rows) == Written(0, unchanged=100)
         changed: list[dict[str, Any]] = [{**rows[3], "name": {"first": "new"}}, {"id": 4}, {"id": 1000}]
         assert opened.write([*rows[10:20], *changed], b"2") == Written(3, unchanged=10)
-        assert opened.read_state() == b"2"
+        assert state_of(opened) == b"2"
     assert query(path, "SELECT name.first FROM t WHERE id IN (3, 4, 5) ORDER BY id") == [("new",), (None,), ("n5",)]
     assert count(path, "t") == 101
 
@@ -191,7 +191,7 @@ def test_keys_of_several_fields_and_of_every_type(path: Path) -> None:
     with table(path, "merge", key=["day", "at", "n"], shape=shape) as opened:
         assert opened.write([row, same]) == Written(1, unchanged=1)
         assert opened.write([{**row, "n": 2}, same]) == Written(1, unchanged=1)
-        assert [i.reason for i in opened.write([{**row, "n": ""}]).invalid] == [
+        assert [i.reason for i in opened.write([{**row, "n": ""}]).problems] == [
             "the key is str '', which stands for null"
         ]
     assert query(path, "SELECT n, v FROM t ORDER BY n") == [(1, 2), (2, 1)]
@@ -200,7 +200,7 @@ def test_keys_of_several_fields_and_of_every_type(path: Path) -> None:
 def test_a_row_without_key_is_invalid(path: Path) -> None:
     with table(path, "merge") as opened:
         written = opened.write([{"id": 1}, {"id": None}, {"Id": 3}, {}])
-    assert [(row.field, row.reason) for row in written.invalid] == [
+    assert [(row.field, row.reason) for row in written.problems] == [
         ("id", "the key is null"),
         ("id", "the key is missing: the row has no field 'id'; did you mean 'Id'?"),
         ("", "the row is empty: it has no field"),
@@ -219,7 +219,7 @@ def test_a_replaced_table_is_seen_whole_or_not_at_all(file: Path) -> None:
         opened.write([{"id": "c"}])
         opened.finish(b"whole")
         assert count(file, "t") == 3
-        assert opened.read_state() == b"whole"
+        assert state_of(opened) == b"whole"
     assert types(file) == {"id": "VARCHAR", "new": "BOOLEAN"}
     assert {name for (name,) in query(file, "SELECT table_name FROM duckdb_tables()")} == {"t", "_connectory_state"}
 
@@ -232,18 +232,18 @@ def test_an_unfinished_replace_goes_on_in_its_own_run_only(path: Path) -> None:
         opened.write([{"id": 1}], b"half")
     assert query(path, "SELECT id FROM t") == [(0,)]
     with table(path, "replace", run="second") as opened:
-        assert opened.read_state() == b"half"
+        assert state_of(opened) == b"half"
         opened.write([{"id": 2}])
         opened.finish()
-        assert opened.read_state() == b"half"
+        assert state_of(opened) == b"half"
     assert query(path, "SELECT id FROM t ORDER BY id") == [(1,), (2,)]
     with table(path, "replace", run="third") as opened:
         opened.write([{"id": 3}], b"lost")
     with table(path, "replace", run="fourth") as opened:
-        assert opened.read_state() == b"half"
+        assert state_of(opened) == b"half"
         opened.write([{"id": 4}])
     with table(path, "replace", run="third") as opened:
-        assert opened.read_state() == b"half"
+        assert state_of(opened) == b"half"
         opened.finish()
     assert query(path, "SELECT id FROM t") == []
 
@@ -253,7 +253,7 @@ def test_no_rows_make_a_table_of_what_is_declared(path: Path) -> None:
         with table(path, mode, name=mode, shape=DECLARED) as opened:
             assert opened.write([]) == Written(0)
             opened.finish(b"s")
-            assert opened.read_state() == b"s"
+            assert state_of(opened) == b"s"
         assert len(types(path, mode)) == len(DECLARED)
         assert glance(path, mode) == (tuple(DECLARED), [])
     with table(path, name="nothing") as opened:
@@ -270,11 +270,11 @@ def test_states_of_several_tables_do_not_mix(path: Path) -> None:
         first.write([{"id": 1}], b"first")
         second.write([{"id": 1}], b"second")
         first.write([{"id": 2}])
-        assert (first.read_state(), second.read_state()) == (b"first", b"second")
+        assert (state_of(first), state_of(second)) == (b"first", b"second")
     with table(path, name="A") as again:
-        assert again.read_state() == b"first"
+        assert state_of(again) == b"first"
     with table(path, name="b") as other:
-        assert other.read_state() is None
+        assert state_of(other) is None
 
 
 def test_tables_of_one_file_are_written_by_threads_at_once(file: Path) -> None:
@@ -283,7 +283,7 @@ def test_tables_of_one_file_are_written_by_threads_at_once(file: Path) -> None:
             chunks = [[{"id": chunk * 9 + n, f"c{chunk // 5}": {"x": n}} for n in range(9)] for chunk in range(15)]
             written = sum(opened.write(chunk, name.encode()).delivered for chunk in chunks)
             opened.finish()
-            assert opened.read_state() == name.encode()
+            assert state_of(opened) == name.encode()
             return written
 
     with ThreadPoolExecutor(4) as threads:

@@ -18,7 +18,7 @@ import connectory
 from connectory.destinations.destination import Written
 from connectory.destinations.duckdb import Mode, count, glance, open_duckdb
 from connectory.errors import DestinationError
-from destinations.tables import DECLARED, query, table, types
+from destinations.tables import DECLARED, query, state_of, table, types
 
 CORE = Path(connectory.__file__).parents[1]
 
@@ -29,7 +29,7 @@ def test_a_chunk_that_fails_leaves_table_and_state_as_they_were(path: Path) -> N
         opened.write([{"id": 1}], b"one")
         with pytest.raises(DestinationError, match="CHECK constraint"):
             opened.write([{"id": 2, "new": 1}, {"id": 11}], b"two")
-        assert opened.read_state() == b"one"
+        assert state_of(opened) == b"one"
         assert opened.write([{"id": 3, "other": "x"}], b"three") == Written(1)
     assert types(path) == {"id": "BIGINT", "other": "VARCHAR"}
     assert query(path, "SELECT id FROM t") == [(1,), (3,)]
@@ -134,7 +134,7 @@ def test_a_full_disk_stops_the_chunk_and_keeps_the_rest(file: Path) -> None:
     assert "the disk is full" in words, done.stderr
     assert query(file, "SELECT count(*), max(id) + 1 FROM t") == [(int(written), int(written))]
     with table(file) as opened:
-        assert opened.read_state() == b"%d" % (int(written) // 1000 - 1)
+        assert state_of(opened) == b"%d" % (int(written) // 1000 - 1)
         assert opened.write([{"id": -1}]) == Written(1)
 
 
@@ -153,7 +153,8 @@ import sys
 sys.path[:0] = [sys.argv[2]]
 from connectory.destinations.duckdb import open_duckdb
 table = open_duckdb(sys.argv[1], "t", None, ["id"], sys.argv[3], "r")
-start = int(table.read_state() or b"0")
+kept = table.read_state()
+start = int(kept.state) if kept else 0
 for chunk in range(start, 100_000):
     rows = [{"id": chunk * 50 + n, f"new{chunk % 10}": {"at": "x" * 100, f"f{chunk % 7}": n}} for n in range(50)]
     table.write(rows, b"%d" % (chunk + 1))
@@ -177,7 +178,7 @@ def test_a_killed_writer_leaves_whole_chunks_with_their_state(file: Path, mode: 
     for chunks in (1, 7, 15):
         acknowledged = kill_after(file, mode, chunks)
         with table(file, mode) as opened:
-            state = int(opened.read_state() or b"0")
+            state = int(state_of(opened) or b"0")
         assert state >= acknowledged
         assert query(file, "SELECT count(*), count(DISTINCT id), max(id) + 1 FROM t") == [
             (state * 50, state * 50, state * 50)
@@ -191,7 +192,7 @@ def test_a_killed_replace_leaves_the_old_table(file: Path) -> None:
     assert query(file, "SELECT id FROM t") == [(-1,)]
     assert kill_after(file, "replace", 4) > first
     with table(file, "replace", run="r") as opened:
-        state = int(opened.read_state() or b"0")
+        state = int(state_of(opened) or b"0")
         opened.finish()
     assert query(file, "SELECT count(DISTINCT id), count(*) FROM t") == [(state * 50, state * 50)]
 
@@ -204,6 +205,6 @@ def test_kills_at_any_moment_leave_whole_chunks(file: Path, mode: Mode, seed: in
     for _ in range(5):
         acknowledged = kill_after(file, mode, chance.randint(1, 25))
         with table(file, mode) as opened:
-            state = int(opened.read_state() or b"0")
+            state = int(state_of(opened) or b"0")
         assert state >= acknowledged
         assert query(file, "SELECT count(*), count(DISTINCT id) FROM t") == [(state * 50, state * 50)]

@@ -11,7 +11,7 @@ import pytest
 
 from connectory.destinations.destination import Written
 from connectory.values.shapes import ListOf, Plain, Record, Shape
-from destinations.tables import DECLARED, bare, query, stored, table, types
+from destinations.tables import DECLARED, bare, query, state_of, stored, table, types
 
 
 def test_declared_fields_have_native_types(path: Path) -> None:
@@ -105,11 +105,11 @@ def test_a_value_that_breaks_its_type_costs_its_row_only(path: Path, field: str,
     with table(path, shape=DECLARED) as opened:
         written = opened.write(rows, b"s")
         assert (written.delivered, written.unchanged) == (2, 0)
-        [invalid] = written.invalid
+        [invalid] = written.problems
         assert invalid.row is rows[1]
         assert invalid.field == field
         assert reason in invalid.reason
-        assert opened.read_state() == b"s"
+        assert state_of(opened) == b"s"
     assert query(path, "SELECT id FROM t ORDER BY id") == [(1,), (3,)]
     assert "only" not in types(path)
 
@@ -117,7 +117,7 @@ def test_a_value_that_breaks_its_type_costs_its_row_only(path: Path, field: str,
 def test_the_place_in_a_nested_value_is_named(path: Path) -> None:
     shape: dict[str, Shape] = {"name": Record({"births": ListOf(Plain("date"))})}
     with table(path, shape=shape) as opened:
-        [invalid] = opened.write([{"name": {"births": ["2026-01-01", "never"]}}]).invalid
+        [invalid] = opened.write([{"name": {"births": ["2026-01-01", "never"]}}]).problems
     assert invalid.field == "name.births[1]"
 
 
@@ -212,7 +212,7 @@ def test_decimals_keep_every_digit(path: Path) -> None:
         assert types(path)["price"] == "DECIMAL(38,9)"
         opened.write([{"price": "0.12345678901234567890"}])
     with table(path, shape={"price": Plain("decimal")}) as opened:  # the text goes on being checked as a number
-        assert len(opened.write([{"price": "1e50"}, {"price": "x"}]).invalid) == 1
+        assert len(opened.write([{"price": "1e50"}, {"price": "x"}]).problems) == 1
     assert [Decimal(text) for (text,) in query(path, "SELECT price FROM t")] == [
         Decimal("1.5"), 2, Decimal("0.1"), Decimal("12345678901234567890.123456789"), Decimal("0.12345678901234567890"),
         Decimal("1e50"),
@@ -237,7 +237,7 @@ def test_a_table_that_is_there_keeps_its_types(path: Path) -> None:
     }  # fmt: skip
     with table(path, shape=shape) as opened:
         written = opened.write([good, {**good, "key": "no"}, {**good, "size": "XL"}])
-        assert [(invalid.field, invalid.row["id"]) for invalid in written.invalid] == [("key", 1), ("size", 1)]
+        assert [(invalid.field, invalid.row["id"]) for invalid in written.problems] == [("key", 1), ("size", 1)]
         assert written.delivered == 1
         assert opened.write([{**good, "id": 2**40, "n": 0.5}]) == Written(1)
     kinds = types(path)

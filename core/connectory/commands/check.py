@@ -161,7 +161,7 @@ def _check_recipe(subject: Subject) -> list[Fault]:
     assert isinstance(subject.file, Path)
     try:
         loaded = load_recipe(registry, subject.file)
-        source = loaded.recipe.from_
+        source = loaded.recipe.from_.options
         try:
             spec = open_spec(source.connector, subject.root).spec
         except ArgumentError as why:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from connectory.recipes.sync import Report
 
 SEVERITY: Final = (1, 2, 75, 3)  # of several recipes that end differently, the first of these is the exit code
-TOLD = 5  # invalid rows that are told; the report keeps more
+TOLD = 5  # problem rows that are told; the report keeps more
 
 
 @click.command(
@@ -109,8 +109,8 @@ def account(report: Report, root: Path) -> None:
     calls = f"{report.calls} call{'' if report.calls == 1 else 's'}"
     waited = f", {report.waited:.0f} s of it waiting" if report.waited >= 1 else ""
     note(f"{report.recipe}: {report.accounts} ({calls}, {report.took:.1f} s{waited})")
-    for row in report.invalid[:TOLD]:
-        note(f"  invalid: {row.field}: {row.reason}")
+    for row in report.problems[:TOLD]:
+        note(f"  {row.word}: {row.field}: {row.reason}")
     if report.error is not None:
         note(explain(report.error))
     glance(report.destination, root)

@@ -28,7 +28,7 @@ import duckdb
 import msgspec
 
 from connectory.destinations import duckdb_columns as columns
-from connectory.destinations.destination import Written
+from connectory.destinations.destination import Kept, Problem, Written
 from connectory.destinations.duckdb_columns import Layout, Leaf, Tree, quote, sql_type
 from connectory.destinations.duckdb_file import (
     TableName,
@@ -64,7 +64,7 @@ _OF_TABLE: Final = "lower(table_name) = lower($1)"
 _making: Final = threading.Lock()  # two connections of this process must not make the same things at once
 _STATE_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS _connectory_state (
-    table_name VARCHAR, run VARCHAR, pending BOOLEAN, state BLOB, saved_at TIMESTAMP WITH TIME ZONE)"""
+    table_name VARCHAR, run VARCHAR, pending BOOLEAN, state BLOB, counts VARCHAR, saved_at TIMESTAMP WITH TIME ZONE)"""
 
 
 def open_duckdb(
@@ -140,18 +140,25 @@ class DuckDBTable:
         with plain_words(self._path, str(self._name)):
             if (texts := self._in_a_go(rows)) is not None:
                 with suppress(duckdb.ConversionException, duckdb.InvalidInputException):
-                    return Written(*self._deliver(rows, texts, self._layout, state))
+                    return self._deliver(rows, texts, self._layout, state)
             fitted = self._one_by_one(rows)
             layout = self._layout.grown({wire: hardened(tree) for wire, tree in fitted.trees.items()})
             layout = self._layout if layout == self._layout else layout  # it holds what msgspec compiled
             texts = _texts(fitted.rows, layout)
-            return Written(*self._deliver(fitted.rows, texts, layout, state), tuple(fitted.invalid))
+            return self._deliver(fitted.rows, texts, layout, state, tuple(fitted.invalid))
 
-    def read_state(self) -> bytes | None:
+    def read_state(self) -> Kept | None:
         """What was kept last: by the same run's `replace` in the making, else for the finished table."""
         with plain_words(self._path, str(self._name)):
             pending = self._state_of(pending=True) if self._mode == "replace" else None
             return pending if pending is not None else self._state_of(pending=False)
+
+    @property
+    def rows_per_write(self) -> None:
+        """As they come."""
+
+    def resume(self) -> None:
+        """Nothing is ever half done here: a write is one transaction."""
 
     def finish(self, state: bytes | None = None) -> None:
         """See `Destination`. A table without rows has the declared columns; without those nothing is made."""
@@ -159,7 +166,7 @@ class DuckDBTable:
             self._grow(self._layout)
             if self._mode == "replace":
                 self._swap()
-            self._keep_state(state, pending=False)
+            self._keep_state(state, {}, pending=False)
         self._there = Layout() if self._mode == "replace" else self._layout
 
     def close(self) -> None:
@@ -209,8 +216,10 @@ class DuckDBTable:
                 reasons[place] = (wire, f"'{str(texts[place])[:40]}' does not fit the column's type {sql_type(tree)}")
         return fitted.without(reasons)
 
-    def _deliver(self, rows: Rows, texts: list[str], layout: Layout, state: bytes | None) -> tuple[int, int]:
-        """Write and commit; how many were delivered and how many unchanged."""
+    def _deliver(
+        self, rows: Rows, texts: list[str], layout: Layout, state: bytes | None, invalid: tuple[Problem, ...] = ()
+    ) -> Written:
+        """Write and commit, with the state and what became of the rows."""
         with self._transaction():
             self._grow(layout)
             if self._key and rows:
@@ -218,9 +227,10 @@ class DuckDBTable:
             else:
                 delivered = len(rows)
                 self._insert(self._into.sql, texts, layout)
-            self._keep_state(state, pending=self._mode == "replace")
+            written = Written(delivered, len(rows) - delivered, invalid)
+            self._keep_state(state, written.counts, pending=self._mode == "replace")
         self._there = self._layout = layout
-        return delivered, len(rows) - delivered
+        return written
 
     def _grow(self, layout: Layout) -> None:
         for statement in statements(self._into.sql, self._there, layout):
@@ -278,29 +288,33 @@ class DuckDBTable:
         elif kind_of(self._connection, self._name):
             self._connection.execute(f"DELETE FROM {self._name.sql}")
 
-    def _state_of(self, *, pending: bool) -> bytes | None:
+    def _state_of(self, *, pending: bool) -> Kept | None:
         found = self._connection.execute(
-            f"SELECT state FROM _connectory_state WHERE {_OF_TABLE} AND pending = $2 AND (run = $3 OR NOT pending)",
+            f"SELECT state, counts FROM _connectory_state WHERE {_OF_TABLE}"
+            " AND pending = $2 AND (run = $3 OR NOT pending)",
             [str(self._name), pending, self._run],
         ).fetchone()
-        return found[0] if found else None
+        return Kept(found[0], msgspec.json.decode(found[1] or "{}")) if found else None
 
     def _forget_pending(self) -> None:
         self._connection.execute(f"DELETE FROM _connectory_state WHERE {_OF_TABLE} AND pending", [str(self._name)])
 
-    def _keep_state(self, state: bytes | None, *, pending: bool) -> None:
+    def _keep_state(self, state: bytes | None, counts: Mapping[str, int], *, pending: bool) -> None:
         if not pending and self._mode == "replace":
-            state = self._state_of(pending=True) if state is None else state
+            if state is None and (kept := self._state_of(pending=True)) is not None:
+                state, counts = kept.state, kept.counts
             self._forget_pending()
         if state is None:
             return
-        kept = [str(self._name), pending, self._run, state]
+        told = msgspec.json.encode(counts).decode()
+        values = [str(self._name), pending, self._run, state, told]
         [[updated]] = self._connection.execute(
-            f"UPDATE _connectory_state SET run = $3, state = $4, saved_at = now() WHERE {_OF_TABLE} AND pending = $2",
-            kept,
+            "UPDATE _connectory_state SET run = $3, state = $4, counts = $5, saved_at = now()"
+            f" WHERE {_OF_TABLE} AND pending = $2",
+            values,
         ).fetchall()
         if not updated:
-            self._connection.execute("INSERT INTO _connectory_state VALUES ($1, $3, $2, $4, now())", kept)
+            self._connection.execute("INSERT INTO _connectory_state VALUES ($1, $3, $2, $4, $5, now())", values)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from connectory.destinations import duckdb_columns as columns
-from connectory.destinations.destination import InvalidRow
+from connectory.destinations.destination import Problem
 from connectory.destinations.duckdb_columns import Fields, Items, Leaf, Tree
 from connectory.errors import nearest
 
@@ -39,7 +39,7 @@ class Fitted:
     rows: list[dict[str, Any]]
     given: list[Mapping[str, Any]]
     trees: Mapping[str, Tree]
-    invalid: list[InvalidRow]
+    invalid: list[Problem]
 
     def without(self, reasons: Mapping[int, tuple[str, str]]) -> Fitted:
         """The same with some more rows invalid: their places in `rows`, with field and reason."""
@@ -48,7 +48,7 @@ class Fitted:
             [self.rows[place] for place in kept],
             [self.given[place] for place in kept],
             self.trees,
-            self.invalid + [InvalidRow(self.given[place], *why) for place, why in sorted(reasons.items())],
+            self.invalid + [Problem(self.given[place], *why) for place, why in sorted(reasons.items())],
         )
 
 
@@ -56,16 +56,16 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], trees: Mapping[str, Tree], key: 
     """Look at every value of every row. An invalid row makes no type grow."""
     ready: list[dict[str, Any]] = []
     given: list[Mapping[str, Any]] = []
-    invalid: list[InvalidRow] = []
+    invalid: list[Problem] = []
     for row in rows:
         try:
             fitted, trees = _fit_row(row, trees, key)
             ready.append(fitted)
             given.append(row)
         except Misfit as misfit:
-            invalid.append(InvalidRow(row, misfit.field, misfit.reason))
+            invalid.append(Problem(row, misfit.field, misfit.reason))
         except RecursionError:
-            invalid.append(InvalidRow(row, "", "the row is nested too deeply"))
+            invalid.append(Problem(row, "", "the row is nested too deeply"))
     return Fitted(ready, given, trees, invalid)
 
 

@@ -1,10 +1,14 @@
-"""A recipe file -> a checked Recipe, or every fault of it at once."""
+"""A recipe file -> a checked Recipe, or every fault of it at once.
+
+Read it top-down from `Recipe`: that is the file. `from` and `to` are of a kind that one of their keys names; every
+attribute of the kind's class is a key, documented where it stands.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, Protocol
 
 import attrs
 from cattrs import Converter
@@ -14,27 +18,115 @@ from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.operation import Plan, bind
 from connectory.plugins.registry import Registry
 from connectory.spec.keys import keys_of
-from connectory.spec.problems import Problem, problems_of
+from connectory.spec.problems import problems_of
 from connectory.spec.structure import make_converter
 from connectory.spec.trees import Table, locate, read_tree
-from connectory.spec.words import Anything, word
+from connectory.spec.words import Anything, Duration, Texts, word
 
-LATER: Mapping[str, tuple[str, ...]] = {
-    "Recipe": ("change", "change_over", "example", "share", "reserve", "contract"),
-    "Source": ("duckdb", "sqlite", "postgres", "query", "files", "since", "lookback", "from", "until"),
+
+@attrs.frozen(kw_only=True)
+class FromOperation:
+    """The records of a vendor's list operation."""
+
+    connector: str = word("the vendor")
+    operation: str = word("one of its lists")
+    with_: Mapping[str, Texts] = word("arguments; their texts may hold {{ }}", attrs.Factory(dict))
+    settings: Mapping[str, Anything] = word("settings of the connector, no secrets", attrs.Factory(dict))
+    complete: bool = word("complete each record by its detail call", False)
+    parents: bool = word("once for each record of the parent operation", False)
+    since: str | None = word("only what is new or changed since the last run, by this field of the record", None)
+    lookback: Duration = word("how far before the mark each run begins again", Duration(0.0))
+    window: Duration | None = word("read a long span in pieces of this length", None)
+
+
+@attrs.frozen(kw_only=True)
+class FromDuckDB:
+    """The rows of a query on a DuckDB file."""
+
+    duckdb: str = word("the file")
+    query: str = word("SQL")
+
+
+@attrs.frozen(kw_only=True)
+class FromSQLite:
+    """The rows of a query on a SQLite file."""
+
+    sqlite: str = word("the file")
+    query: str = word("SQL")
+
+
+@attrs.frozen(kw_only=True)
+class FromPostgres:
+    """The rows of a query on a PostgreSQL database."""
+
+    postgres: str = word("connection string, or a reference to it: env:NAME, file:PATH, keyring:NAME")
+    query: str = word("SQL")
+
+
+@attrs.frozen(kw_only=True)
+class FromFiles:
+    """The rows of files, in the order of their names."""
+
+    files: tuple[str, ...] = word("paths or globs, local or fsspec URLs")
+    format: Literal["csv", "jsonl", "parquet"] | None = word("what they are; default: by their ending", None)
+    columns: Mapping[str, str] = word(
+        "types of CSV columns (DuckDB's names); default: as they look", attrs.Factory(dict)
+    )
+
+
+@attrs.frozen(kw_only=True)
+class FromInput:
+    """The rows that come in on standard input."""
+
+    stdin: Literal["csv", "jsonl"] = word("what they are")
+
+
+@attrs.frozen(kw_only=True)
+class ToOperation:
+    """A vendor's write operation."""
+
+    connector: str = word("the vendor")
+    operation: str = word("one of its writes")
+    with_: Mapping[str, Texts] = word("arguments besides the rows; their texts may hold {{ }}", attrs.Factory(dict))
+    settings: Mapping[str, Anything] = word("settings of the connector, no secrets", attrs.Factory(dict))
+    key: tuple[str, ...] = word("fields that tell rows apart; default: the key of the item's type", ())
+    mode: Literal["upsert", "create_only", "update_only", "mirror"] = word(
+        "what is sent: every row, only keys never delivered, only keys delivered before, or every row and then the "
+        "removal of what we delivered and the source no longer has",
+        "upsert",
+    )
+    changed_only: bool = word("only rows that differ from what the vendor last accepted", False)
+    remove: str | None = word("the operation that removes a row, for `mode: mirror`", None)
+    most_removed: str = word("the largest share of our delivered rows that one run may remove", "10%")
+    read_back: str | None = word("the operation that shows whether a row of unknown outcome arrived", None)
+    rejects: str | None = word("a file (.jsonl or .csv) of the rows refused in the last run, with the reasons", None)
+
+
+@attrs.frozen
+class SourceKind:
+    """A kind of source: the class of its keys, and a sentence."""
+
+    options: type
+    about: str
+
+
+SOURCES: Final[Mapping[str, SourceKind]] = {
+    "connector": SourceKind(FromOperation, "a vendor's list operation"),
+    "duckdb": SourceKind(FromDuckDB, "a query on a DuckDB file"),
+    "sqlite": SourceKind(FromSQLite, "a query on a SQLite file"),
+    "postgres": SourceKind(FromPostgres, "a query on a PostgreSQL database"),
+    "files": SourceKind(FromFiles, "CSV, JSON Lines or Parquet files"),
+    "stdin": SourceKind(FromInput, "rows on standard input"),
 }
+VENDOR: Final = SourceKind(ToOperation, "a vendor's write operation")
 
 
 @attrs.frozen(kw_only=True)
 class Source:
-    """Where the rows come from: a list operation of a connector."""
+    """Where the rows come from: the key that names a kind of source, and that kind's own keys beside it."""
 
-    connector: str = word("the vendor")
-    operation: str = word("one of its lists")
-    with_: Mapping[str, Anything] = word("arguments", attrs.Factory(dict))
-    settings: Mapping[str, Anything] = word("settings of the connector, no secrets", attrs.Factory(dict))
-    complete: bool = word("complete each record by its detail call", False)
-    parents: bool = word("once for each record of the parent operation", False)
+    kind: str = word("the kind of source")
+    options: Any = attrs.field(default=None)
 
 
 @attrs.frozen(kw_only=True)
@@ -42,17 +134,51 @@ class Target:
     """Where the rows go: the key that names a kind of destination, and that kind's own keys beside it."""
 
     kind: str = word("the kind of destination")
-    options: Any = attrs.field(default=None, metadata={"plugin": "destinations"})
+    options: Any = attrs.field(default=None)
+
+
+@attrs.frozen(kw_only=True)
+class RecipeExample:
+    """Rows in, and what must come of them: a test of the recipe without a vendor."""
+
+    about: str = word("what it shows", "")
+    rows: tuple[Anything, ...] = word("rows as the source gives them")
+    gives: tuple[Anything, ...] = word("rows as the destination gets them, after the change")
 
 
 @attrs.frozen(kw_only=True)
 class Recipe:
-    """One file: a source and a destination."""
+    """One file: a source, perhaps a change, and a destination."""
 
     name: str = word("the recipe")
     about: str = word("one sentence", "")
     from_: Source = word("where the rows come from")
+    change: str | None = word("SQL from `records`, run by DuckDB", None)
+    change_over: Literal["chunk", "all"] = word(
+        "what the SQL sees: each chunk as it comes, or all rows at once (needed to group, sort, limit or window)",
+        "chunk",
+    )
+    lookups: Mapping[str, str] = word(
+        "tables that the SQL may join: name to file (csv, jsonl, parquet)", attrs.Factory(dict)
+    )
     to: Target = word("where they go")
+    share: str = word("the most that this recipe takes of each of the vendor's limits", "100%")
+    reserve: int = word("calls of each of the vendor's limits that are left for others", 0)
+    between: str | None = word("only at these hours, as 20:00-06:00 Europe/Amsterdam", None)
+    examples: tuple[RecipeExample, ...] = word("tests of the recipe", ())
+
+
+class Kind(Protocol):
+    """Whatever a key of `from` or `to` may name."""
+
+    @property
+    def options(self) -> type:
+        """The class of its keys."""
+
+
+def target_kinds(registry: Registry) -> Mapping[str, Kind]:
+    """Every kind of destination by the key that names it: a vendor, and what plug-ins bring."""
+    return {"connector": VENDOR, **registry.destinations}
 
 
 @attrs.frozen
@@ -77,28 +203,26 @@ def load_recipe(registry: Registry, file: Path) -> LoadedRecipe:
         raise ArgumentError(f"recipe {file}: {why.strerror}") from None
     tree = read_tree(source, str(file))
     converter = make_converter(registry)
-    converter.register_structure_hook(Target, lambda node, _: _target(converter, registry, node))
+    converter.register_structure_hook(Source, lambda node, _: Source(**_of_kind(converter, "source", SOURCES, node)))
+    targets = target_kinds(registry)
+    converter.register_structure_hook(
+        Target, lambda node, _: Target(**_of_kind(converter, "destination", targets, node))
+    )
     try:
         return LoadedRecipe(converter.structure(tree, Recipe), tree, file)
     except BaseValidationError as group:
-        raise SpecError(_faults(tree, [_later(problem) for problem in problems_of(group)])) from None
+        faults = [_fault(tree, *problem) for problem in problems_of(group)]
+        raise SpecError(sorted(faults, key=lambda fault: (fault.line, fault.column))) from None
 
 
-def _target(converter: Converter, registry: Registry, node: Any) -> Target:
+def _of_kind(converter: Converter, what: str, kinds: Mapping[str, Kind], node: Any) -> dict[str, Any]:
+    """The kind that one key of the mapping names, and the mapping as that kind reads it."""
     if not isinstance(node, dict):
-        raise ValueError("expected a mapping such as {duckdb: data/school.duckdb, table: students}")
-    kinds = [key for key in node if key in registry.destinations]
-    if len(kinds) != 1:
-        if "connector" in node:
-            raise ValueError("a connector as destination is not built yet")
-        if len(kinds) > 1:
-            raise ValueError(f"one destination, found {' and '.join(map(str, kinds))}")
-        guess = next((hint for key in node if (hint := nearest(str(key), registry.destinations))), "")
-        known = ", ".join(registry.destinations) or "none is installed"
-        raise ValueError(f"no kind of destination named here{guess or f' (there are: {known})'}")
-    options = registry.destinations[str(kinds[0])].options
+        raise ValueError(f"expected a mapping with one of {', '.join(kinds)}")
+    kind = _named_kind(what, kinds, node)
+    options = kinds[kind].options
     try:
-        return Target(kind=str(kinds[0]), options=converter.structure(node, options))
+        return {"kind": kind, "options": converter.structure(node, options)}
     except BaseValidationError as group:
         for error in group.exceptions:
             if isinstance(error, ForbiddenExtraKeysError):
@@ -106,25 +230,24 @@ def _target(converter: Converter, registry: Registry, node: Any) -> Target:
         raise
 
 
-def _later(problem: Problem) -> Problem:
-    path, message, at_key = problem
-    owner = {0: "Recipe", 1: "Source" if path and path[0] == "from" else ""}.get(len(path) - 1, "")
-    if message.startswith("unknown key") and path and path[-1] in LATER.get(owner, ()):
-        return path, f"'{path[-1]}' is not built yet", at_key
-    return problem
+def _named_kind(what: str, kinds: Mapping[str, Kind], keys: Iterable[Any]) -> str:
+    named = [str(key) for key in keys if key in kinds]
+    if len(named) > 1:
+        raise ValueError(f"one {what}, found {' and '.join(named)}")
+    if not named:
+        guess = next((hint for key in keys if (hint := nearest(str(key), kinds))), "")
+        raise ValueError(f"no kind of {what} named here" + (guess or f" (there are: {', '.join(kinds)})"))
+    return named[0]
 
 
-def _faults(tree: Table, problems: list[Problem]) -> list[Fault]:
-    faults = []
-    for path, message, at_key in problems:
-        file, line, column = locate(tree, path, at_key=at_key)
-        faults.append(Fault(file, line, column, "/" + "/".join(map(str, path)), message))
-    return sorted(faults, key=lambda fault: (fault.line, fault.column))
+def _fault(tree: Table, path: tuple[str | int, ...], message: str, at_key: bool) -> Fault:
+    file, line, column = locate(tree, path, at_key=at_key)
+    return Fault(file, line, column, "/" + "/".join(map(str, path)), message)
 
 
 def check_source(loaded: LoadedRecipe, plan: Plan) -> None:
     """Whether the source is a list and its arguments are right. Raises SpecError pointing into the recipe."""
-    source = loaded.recipe.from_
+    source = loaded.recipe.from_.options
     faults = []
     if not plan.many:
         faults.append(loaded.fault(("from", "operation"), f"'{plan.name}' is no list"))

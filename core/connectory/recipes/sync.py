@@ -12,7 +12,7 @@ import attrs
 from connectory.connecting import Parts, connect, load_registry, open_project
 from connectory.connector import Connector
 from connectory.delivery.accounts import Accounts
-from connectory.destinations.destination import Destination, InvalidRow
+from connectory.destinations.destination import Destination, Problem
 from connectory.errors import ArgumentError, ConnectoryError, DestinationError, SpecError
 from connectory.invoke import Engine
 from connectory.operation import Plan
@@ -22,7 +22,7 @@ from connectory.spec.typeexpr import Named
 from connectory.values.reading import Readers
 from connectory.values.shapes import Record
 
-KEPT_INVALID = 1000  # invalid rows whose reasons are kept in the report; all are counted
+KEPT_PROBLEMS = 1000  # rows not taken whose reasons are kept in the report; all are counted
 
 
 @attrs.frozen
@@ -38,7 +38,7 @@ class Progress:
 
 @attrs.define
 class Report:
-    """The end of a sync: the accounting, what was invalid and why, and the error that stopped it, if any."""
+    """The end of a sync: the accounting, what was not taken and why, and the error that stopped it, if any."""
 
     recipe: str
     run: str
@@ -47,7 +47,7 @@ class Report:
     calls: int = 0
     waited: float = 0.0
     took: float = 0.0
-    invalid: list[InvalidRow] = attrs.Factory(list)
+    problems: list[Problem] = attrs.Factory(list)
     error: ConnectoryError | None = None
     destination: Mapping[str, Any] = attrs.Factory(dict)
 
@@ -79,7 +79,7 @@ def run_recipe(
     root = root or (project.root if project else file.resolve().parent)
     registry = load_registry(project.root if project else None)
     loaded = load_recipe(registry, file)
-    source = loaded.recipe.from_
+    source = loaded.recipe.from_.options
     given = {**source.settings, **(settings or {})}
     with connect(source.connector, profile=profile, project=root, max_wait=max_wait, parts=parts, **given) as connector:
         records = _records(loaded, connector)
@@ -93,7 +93,7 @@ def run_recipe(
 
 
 def _records(loaded: LoadedRecipe, connector: Connector) -> Records:
-    source = loaded.recipe.from_
+    source = loaded.recipe.from_.options
     try:
         plan = connector.operation(source.operation).plan
     except ArgumentError as why:
@@ -156,7 +156,6 @@ def _run(
 
 def _write(destination: Destination, rows: Sequence[Mapping[str, Any]], report: Report) -> None:
     written = destination.write(rows)
-    report.accounts.add("delivered", written.delivered)
-    report.accounts.add("unchanged", written.unchanged)
-    report.accounts.add("invalid", len(written.invalid))
-    report.invalid.extend(written.invalid[: max(0, KEPT_INVALID - len(report.invalid))])
+    for word, count in written.counts.items():
+        report.accounts.add(word, count)  # type: ignore[arg-type]
+    report.problems.extend(written.problems[: max(0, KEPT_PROBLEMS - len(report.problems))])

@@ -15,7 +15,7 @@ import attrs
 from connectory.limits.budgets import RATE
 from connectory.outcomes import STATUSES
 from connectory.plugins.registry import Registry
-from connectory.recipes.recipe import Recipe, Target
+from connectory.recipes.recipe import SOURCES, Recipe, Source, Target, target_kinds
 from connectory.spec import language, words
 from connectory.spec.keys import keys_of, plugin_slot
 from connectory.spec.places import PATH, AnswerPath
@@ -115,8 +115,10 @@ class _Definitions:
         return {"$ref": f"#/definitions/{name}"}
 
     def _definition(self, cls: type, name: str) -> Schema:
+        if cls is Source:
+            return self._kinds_by_key(cls, SOURCES)
         if cls is Target:
-            return self._destinations(name)
+            return self._kinds_by_key(cls, target_kinds(self._registry))
         mapping = self._mapping(cls, name)
         short = self._short_form(cls)
         return mapping if short is None else {"description": cls.__doc__, **_by_type("object", mapping, short)}
@@ -179,17 +181,14 @@ class _Definitions:
         named = self._either({**_one_of(list(kinds)), "enumDescriptions": abouts})
         return {**named, "description": keys_of(cls)["use"].metadata["about"]}
 
-    def _destinations(self, name: str) -> Schema:
-        """Where a recipe's rows go: the key that names a kind says which other keys there are."""
-        kinds = self._registry.destinations
-        if not kinds:
-            return {"type": "object", "description": Target.__doc__}
+    def _kinds_by_key(self, cls: type, kinds: Mapping[str, Any]) -> Schema:
+        """Where a recipe's rows come from or go: the key that names a kind says which other keys there are."""
         for word, kind in kinds.items():
-            self.definitions[f"{name}.{word}"] = self.closed(attrs.resolve_types(kind.options))
-        variants = [_when({"required": [word]}, f"{name}.{word}") for word in kinds]
+            self.definitions[f"{cls.__name__}.{word}"] = self.closed(attrs.resolve_types(kind.options))
+        variants = [_when({"required": [word]}, f"{cls.__name__}.{word}") for word in kinds]
         offered = {word: {"description": kind.about or kind.options.__doc__ or ""} for word, kind in kinds.items()}
         one: list[Schema] = [{"required": [word]} for word in kinds]
-        return {"type": "object", "description": Target.__doc__, "properties": offered, "anyOf": one, "allOf": variants}
+        return {"type": "object", "description": cls.__doc__, "properties": offered, "anyOf": one, "allOf": variants}
 
     def _scalar(self, kind: Any) -> Schema:
         if kind in (bool, int, float):

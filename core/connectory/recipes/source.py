@@ -1,0 +1,53 @@
+"""What a sync needs of the place where rows come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from connectory.values.shapes import Record
+
+Row = Mapping[str, Any]
+Position = Any
+"""Where reading goes on: a JSON value that only its own source understands; None is the beginning."""
+
+
+@attrs.frozen
+class Chunk:
+    """Rows that were read together. `position` is where reading goes on behind them, by another process if need be.
+
+    `pages` counts what was fetched for them, `total` is how many rows the source says it has in all.
+    """
+
+    rows: Sequence[Row]
+    position: Position
+    pages: int = 0
+    total: int | None = None
+
+
+class SourceReader(Protocol):
+    """One open source. Not shared between threads.
+
+    `shape` is what is known of a row before any is read, `keys` the fields that identify it.
+    """
+
+    @property
+    def shape(self) -> Record | None: ...
+
+    @property
+    def keys(self) -> tuple[str, ...]: ...
+
+    def chunks(self, position: Position) -> Iterator[Chunk]:
+        """The rows behind a position, in order. A chunk without rows only moves the position.
+
+        Read again from a position that an earlier process got, the rows behind it come, each once, and none before.
+        Raises InputError where the source is not what the recipe says, and the source's own ConnectoryErrors.
+        """
+
+    def mark(self) -> Any:
+        """Where the next run should begin, as a JSON value; known once all chunks were taken. None: at the start."""
+
+    def close(self) -> None:
+        """Let go of it."""
