@@ -1,4 +1,4 @@
-"""The page on the language says everything that the classes say, and is the one in docs/."""
+"""The pages that are made from classes say everything that the classes say, and are the ones in docs/."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 import attrs
 import pytest
 
+from connectory.document.__main__ import PAGES
+from connectory.document.language import EXAMPLE, make_language_page
+from connectory.document.recipes import EXAMPLES, make_recipes_page
 from connectory.paging.kinds import PAGERS
 from connectory.plugins.registry import load_registry
-from connectory.recipes.recipe import Recipe, Source
+from connectory.recipes.recipe import SOURCES, Recipe, RecipeExample, load_recipe, target_kinds
 from connectory.spec import language, words
-from connectory.spec.document import EXAMPLE, make_document
 from connectory.spec.filters import FILTERS
 from connectory.spec.keys import keys_of
 from connectory.spec.language import STANDARD_VERBS
@@ -20,7 +22,7 @@ from connectory.spec.typeexpr import MODIFIERS, SCALARS
 from connectory.values.codecs import BUILT_IN
 from spec.loading import load_text
 
-PAGE = Path(__file__).parents[2] / "docs" / "language.md"
+DOCS = Path(__file__).parents[1] / "docs"
 CLASSES = [
     cls
     for module in (language, words)
@@ -31,7 +33,7 @@ CLASSES = [
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return make_document()
+    return make_language_page()
 
 
 def section(page: str, title: str) -> str:
@@ -41,12 +43,12 @@ def section(page: str, title: str) -> str:
     return found[1]
 
 
-def test_the_page_in_docs_is_up_to_date(page: str) -> None:
-    made = "python -m connectory.spec.document > docs/language.md"
-    assert PAGE.read_text(encoding="utf-8") == page, f"make it again: {made}"
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_in_docs_is_up_to_date(name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), "make it: python -m connectory.document docs"
 
 
-@pytest.mark.parametrize("cls", [*CLASSES, Recipe, Source], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_every_key_of_a_class_stands_in_its_section(page: str, cls: type) -> None:
     said = section(page, cls.__name__)
     for key, field in keys_of(cls).items():
@@ -76,5 +78,30 @@ def test_every_link_leads_to_a_heading(page: str) -> None:
 
 
 def test_the_example_on_the_page_is_a_right_spec(tmp_path: Path) -> None:
-    assert EXAMPLE in make_document()
+    assert EXAMPLE in make_language_page()
     assert list(load_text(load_registry(), tmp_path, EXAMPLE).spec.operations) == ["orders.list", "orders.create_many"]
+
+
+@pytest.mark.parametrize("cls", [Recipe, RecipeExample], ids=lambda cls: cls.__name__)
+def test_every_key_of_a_recipe_stands_on_its_page(cls: type) -> None:
+    assert not missing_keys(cls, section(make_recipes_page(), cls.__name__))
+
+
+def test_every_kind_of_source_and_destination_stands_there_with_its_keys() -> None:
+    page = make_recipes_page()
+    for place, kinds in (("from", SOURCES), ("to", target_kinds(load_registry()))):
+        for word, kind in kinds.items():
+            said = re.search(rf"^### {place}: {word}\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
+            assert said, word
+            assert not missing_keys(kind.options, said[1])
+
+
+def missing_keys(cls: type, said: str) -> list[str]:
+    return [key for key in keys_of(cls) if f"| `{key}` |" not in said]
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_the_recipes_on_the_page_are_right(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(text)
+    assert load_recipe(load_registry(), file).recipe.name
