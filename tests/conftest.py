@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from servers.postgres import NoPostgres, PostgresServer
+
 # A busy machine is slow, not wrong; pytest-timeout ends what hangs.
 settings.register_profile("connectory", deadline=None, print_blob=True)
 settings.load_profile("connectory")
@@ -41,6 +43,31 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             (place / folder).mkdir(parents=True, exist_ok=True)
             patch.setenv(name, str(place / folder))
         yield place
+
+
+@pytest.fixture(scope="session")
+def postgres_server(home: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this process's own, started when the first test asks for it."""
+    try:
+        server = PostgresServer()
+    except NoPostgres as why:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"NO POSTGRESQL HERE, so what goes into it is not tested: {why}")
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """A connection string of a superuser for the database `postgres` of that server."""
+    return postgres_server.url()
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> str:
+    """A connection string for a database of the test's own."""
+    return postgres_server.url(postgres_server.create())
 
 
 class NetworkRefused(Exception):
