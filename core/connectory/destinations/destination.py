@@ -57,7 +57,7 @@ class Written:
 
 @attrs.frozen
 class Kept:
-    """A state, and the counts of the chunk that was written with it."""
+    """A state, and the counts of the chunk that was written with it, with what `resume` has done for it since."""
 
     state: bytes
     counts: Mapping[str, int] = attrs.Factory(dict)

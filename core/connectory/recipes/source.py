@@ -18,13 +18,15 @@ Position = Any
 class Chunk:
     """Rows that were read together. `position` is where reading goes on behind them, by another process if need be.
 
-    `pages` counts what was fetched for them, `total` is how many rows the source says it has in all.
+    `pages` counts what was fetched for them, `total` is how many rows the source says it has in all, `came` how many
+    rows there were before the recipe's change, where it has one.
     """
 
     rows: Sequence[Row]
     position: Position
     pages: int = 0
     total: int | None = None
+    came: int | None = None
 
 
 class SourceReader(Protocol):
@@ -42,12 +44,13 @@ class SourceReader(Protocol):
     def chunks(self, position: Position) -> Iterator[Chunk]:
         """The rows behind a position, in order. A chunk without rows only moves the position.
 
-        Read again from a position that an earlier process got, the rows behind it come, each once, and none before.
+        A run begins at the mark of the last complete one, or at None. Read again from a position that an earlier
+        process got, the rows behind it come, each once, and none before.
         Raises InputError where the source is not what the recipe says, and the source's own ConnectoryErrors.
         """
 
     def mark(self) -> Any:
-        """Where the next run should begin, as a JSON value; known once all chunks were taken. None: at the start."""
+        """The position at which the next run begins; known once all chunks were taken. None: at the start."""
 
     def close(self) -> None:
         """Let go of it."""

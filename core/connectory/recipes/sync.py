@@ -1,4 +1,7 @@
-"""Runs a recipe: pages in, chunks out, every row with a word in the end."""
+"""Runs a recipe: rows in, chunks out, every row with a word in the end.
+
+source (`opening`) -> change -> `flow`, cut to what the destination takes -> destination, with the state -> report
+"""
 
 from __future__ import annotations
 
@@ -9,54 +12,21 @@ from typing import Any
 
 import attrs
 
-from connectory.connecting import Parts, connect, load_registry, open_project
-from connectory.connector import Connector
-from connectory.delivery.accounts import Accounts
-from connectory.destinations.destination import Destination, Problem
-from connectory.errors import ArgumentError, ConnectoryError, DestinationError, SpecError
-from connectory.invoke import Engine
-from connectory.operation import Plan
-from connectory.recipes.recipe import LoadedRecipe, check_source, load_recipe
-from connectory.records import Records
-from connectory.spec.typeexpr import Named
-from connectory.values.reading import Readers
-from connectory.values.shapes import Record
+from connectory.connecting import Parts, load_registry, open_project
+from connectory.destinations.destination import Destination
+from connectory.errors import ArgumentError, ConnectoryError, DestinationError
+from connectory.recipes.context import Connectors, Context
+from connectory.recipes.digest import changed_parts, digest_of
+from connectory.recipes.flow import Flow, Stopped
+from connectory.recipes.opening import open_source, open_target
+from connectory.recipes.recipe import load_recipe
+from connectory.recipes.report import Observer, Progress, Report
+from connectory.recipes.source import SourceReader
+from connectory.recipes.state import State, read_state
 
-KEPT_PROBLEMS = 1000  # rows not taken whose reasons are kept in the report; all are counted
+__all__ = ["Observer", "Progress", "Report", "run_recipe"]
 
-
-@attrs.frozen
-class Progress:
-    """How far a sync is. `total` is what the vendor says there is; `waiting` says why nothing moves just now."""
-
-    rows: int
-    pages: int
-    total: int | None = None
-    waiting: str = ""
-    seconds: float = 0.0
-
-
-@attrs.define
-class Report:
-    """The end of a sync: the accounting, what was not taken and why, and the error that stopped it, if any."""
-
-    recipe: str
-    run: str
-    accounts: Accounts = attrs.Factory(Accounts)
-    pages: int = 0
-    calls: int = 0
-    waited: float = 0.0
-    took: float = 0.0
-    problems: list[Problem] = attrs.Factory(list)
-    error: ConnectoryError | None = None
-    destination: Mapping[str, Any] = attrs.Factory(dict)
-
-    @property
-    def exit_code(self) -> int:
-        """0 all delivered, 3 finished with some rows refused, else the error's own."""
-        if self.error is not None:
-            return self.error.exit_code
-        return 0 if self.accounts.clean else 3
+Span = tuple[str | None, str | None]
 
 
 def run_recipe(
@@ -68,10 +38,16 @@ def run_recipe(
     parts: Parts | None = None,
     root: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    observers: Sequence[Observer] = (),
+    full_refresh: bool = False,
+    keep_state: bool = False,
+    span: Span | None = None,
 ) -> Report:
     """Run one recipe. Raises InputError before anything is sent; what happens later stands in the report's `error`.
 
     `settings` go before the recipe's own. Paths in the recipe are relative to `root`: its project, or its folder.
+    `full_refresh` begins anew whatever was kept; `keep_state` goes on with what was kept though the recipe changed;
+    `span` reads from one moment to another, and leaves the mark of the ordinary runs alone.
     """
     parts = parts or Parts()
     file = Path(file)
@@ -79,83 +55,132 @@ def run_recipe(
     root = root or (project.root if project else file.resolve().parent)
     registry = load_registry(project.root if project else None)
     loaded = load_recipe(registry, file)
-    source = loaded.recipe.from_.options
-    given = {**source.settings, **(settings or {})}
-    with connect(source.connector, profile=profile, project=root, max_wait=max_wait, parts=parts, **given) as connector:
-        records = _records(loaded, connector)
-        report = Report(loaded.recipe.name, uuid.uuid4().hex[:12])
-        kind = registry.destinations[loaded.recipe.to.kind]
-        shape, keys = _shape(connector.engine, records.plan), _keys(connector.engine, records.plan)
-        destination = kind.open(loaded.recipe.to.options, shape=shape, keys=keys, run=report.run, root=root)
-        report.destination = attrs.asdict(loaded.recipe.to.options)
-        _run(records, destination, report, parts, connector.engine, on_progress or (lambda _: None))
+    observer = _Observers([*observers, *([_Teller(on_progress)] if on_progress else [])])
+    report = Report(loaded.recipe.name, destination=attrs.asdict(loaded.recipe.to.options))
+    connectors = Connectors(root, parts, profile, max_wait, settings or {})
+    connectors.on_wait = lambda vendor, seconds, why: _waits(report, observer, vendor, seconds, why)
+    context = Context(
+        loaded=loaded,
+        root=root,
+        registry=registry,
+        parts=parts,
+        connectors=connectors,
+        now=parts.clock.now(),
+        span=span,
+        fresh=full_refresh,
+    )
+    started = parts.clock.monotonic()
+    try:
+        source = open_source(context)
+        try:
+            destination = open_target(context, source)
+            try:
+                flow = _begin(context, destination, report, observer, keep_state=keep_state)
+                _run(source, flow)
+            finally:
+                destination.close()
+        finally:
+            source.close()
+    finally:
+        connectors.close()
+        report.calls = connectors.calls
+        report.took = parts.clock.monotonic() - started
+    _check_sum(report)
+    observer.ended(report)
     return report
 
 
-def _records(loaded: LoadedRecipe, connector: Connector) -> Records:
-    source = loaded.recipe.from_.options
-    try:
-        plan = connector.operation(source.operation).plan
-    except ArgumentError as why:
-        raise SpecError([loaded.fault(("from", "operation"), str(why))]) from None
-    check_source(loaded, plan)
-    return Records(connector.engine, plan, dict(source.with_), source.complete, source.parents)
-
-
-def _readers(engine: Engine, plan: Plan, *, iso_as_text: bool) -> Readers:
-    return Readers(engine.spec.types, plan.styles.datetime, engine.registry.codecs, iso_as_text=iso_as_text)
-
-
-def _shape(engine: Engine, plan: Plan) -> Record | None:
-    shape = _readers(engine, plan, iso_as_text=False).shape(plan.operation.returns)
-    return shape if isinstance(shape, Record) else None
-
-
-def _keys(engine: Engine, plan: Plan) -> tuple[str, ...]:
-    """The fields that identify a record, as its type says."""
-    kind = plan.operation.returns
-    fields = engine.spec.types[kind.name] if isinstance(kind, Named) else {}
-    return tuple(name for name, field in fields.items() if field.key)
-
-
-def _run(
-    records: Records,
+def _begin(
+    context: Context,
     destination: Destination,
     report: Report,
-    parts: Parts,
-    engine: Engine,
-    tell: Callable[[Progress], None],
-) -> None:
-    started = parts.clock.monotonic()
-    read = _readers(engine, records.plan, iso_as_text=True).of(records.plan.operation.returns)
+    observer: Observer,
+    *,
+    keep_state: bool,
+) -> Flow:
+    """Where this start goes on: what was left half done is finished first, then the state is read."""
+    left = destination.resume()
+    kept = None if context.fresh else destination.read_state()
+    state = State({}) if kept is None else read_state(kept.state)
+    digest = digest_of(context.loaded.recipe)
+    run = state.run
+    if kept is not None and not keep_state and (state.mark is not None or run is not None):
+        _refuse_changed(report.recipe, changed_parts(state.recipe, digest))
+    if run is not None and context.span is not None and run.span != context.span:
+        raise ArgumentError(f"{report.recipe}: run {run.id} is not at its end; let it end first, or use --full-refresh")
+    report.run = uuid.uuid4().hex[:12] if run is None else run.id
+    report.starts = 1 if run is None else run.starts + 1
+    flow = Flow(destination, report, observer, State(digest, state.mark), context.span if run is None else run.span)
+    flow.position = state.mark
+    if run is not None and kept is not None:
+        flow.resume(run, kept)
+    if left is not None:
+        flow.tell(left)
+        report.error = left.stopped
+    observer.began(report)
+    return flow
 
-    def waits(seconds: float, why: str) -> None:
-        report.waited += seconds
-        tell(Progress(report.accounts.read, report.pages, waiting=why, seconds=seconds))
 
-    engine.line.on_wait = waits
+def _refuse_changed(recipe: str, parts: Sequence[str]) -> None:
+    if parts:
+        raise ArgumentError(
+            f"{recipe}: {' and '.join(parts)} changed since its state was written: --full-refresh reads everything"
+            " anew, --keep-state goes on from where it was"
+        )
+
+
+def _run(source: SourceReader, flow: Flow) -> None:
+    report = flow.report
     try:
-        total: int | None = None
-        for page in records.raw_pages():
-            report.pages += 1
-            report.accounts.read += len(page)
-            _write(destination, page if read is None else [read(row) for row in page], report)
-            total = records.stated_total if total is None else total
-            tell(Progress(report.accounts.read, report.pages, total))
-        destination.finish()
+        if report.error is None:
+            for chunk in source.chunks(flow.position):
+                flow.take(chunk)
+            flow.drain()
+            report.mark = flow.base.mark if flow.span is not None else source.mark()
+            ended = flow.destination.finish(State(flow.base.recipe, report.mark).to_bytes())
+            if ended is not None:
+                flow.tell(ended)
+                report.error = ended.stopped
+    except Stopped:
+        pass
     except ConnectoryError as why:
         report.error = why
+    if report.error is not None:
         report.accounts.add("not_tried", report.accounts.read - report.accounts.settled)
-    finally:
-        destination.close()
-        report.took = parts.clock.monotonic() - started
-        report.calls = engine.line.calls
+
+
+def _check_sum(report: Report) -> None:
     if not report.accounts.balanced:
         report.error = DestinationError(f"the accounting does not add up: {report.accounts}")
 
 
-def _write(destination: Destination, rows: Sequence[Mapping[str, Any]], report: Report) -> None:
-    written = destination.write(rows)
-    for word, count in written.counts.items():
-        report.accounts.add(word, count)  # type: ignore[arg-type]
-    report.problems.extend(written.problems[: max(0, KEPT_PROBLEMS - len(report.problems))])
+def _waits(report: Report, observer: Observer, vendor: str, seconds: float, why: str) -> None:
+    report.waited += seconds
+    observer.waited(vendor, seconds, why)
+    observer.progressed(Progress(report.accounts.read, report.pages, waiting=why, seconds=seconds))
+
+
+class _Observers(Observer):
+    """Several as one."""
+
+    def __init__(self, all_: Sequence[Observer]) -> None:
+        for name in ("began", "progressed", "waited", "wrote", "ended"):
+            setattr(self, name, _each([getattr(one, name) for one in all_]))
+
+
+def _each(told: Sequence[Callable[..., None]]) -> Callable[..., None]:
+    def tell(*what: Any) -> None:
+        for one in told:
+            one(*what)
+
+    return tell
+
+
+class _Teller(Observer):
+    """Passes progress on to a function."""
+
+    def __init__(self, on_progress: Callable[[Progress], None]) -> None:
+        self._on_progress = on_progress
+
+    def progressed(self, progress: Progress) -> None:
+        self._on_progress(progress)

@@ -1,0 +1,57 @@
+"""From the kinds that a recipe names to what is read and written: one table each for sources and destinations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from connectory.destinations.destination import Destination
+from connectory.recipes.context import Context
+from connectory.recipes.operation_source import open_operation
+from connectory.recipes.source import SourceReader
+
+# Each opens what the keys of its kind say. Raises InputError where they are wrong, and the source's own errors.
+SOURCES: Final[Mapping[str, Callable[[Context, Any], SourceReader]]] = {
+    "connector": open_operation,
+}
+# Destinations that are no plug-ins, because they need the run's connectors. They get the source's shape and keys too.
+TARGETS: Final[Mapping[str, Callable[[Context, Any, SourceReader], Destination]]] = {}
+
+
+def open_source(context: Context) -> SourceReader:
+    """The recipe's source, after its change: the rows of its chunks are those that are delivered.
+
+    Raises InputError where the recipe is wrong, and what the source itself raises.
+    """
+    source = context.loaded.recipe.from_
+    if source.kind not in SOURCES:
+        raise context.wrong(("from", source.kind), f"'{source.kind}' is not built yet")
+    reader = SOURCES[source.kind](context, source.options)
+    return changed(context, reader)
+
+
+def changed(context: Context, reader: SourceReader) -> SourceReader:
+    """The reader with the recipe's change laid over it; `Chunk.came` counts the rows before the change."""
+    if context.loaded.recipe.change is not None:
+        raise context.wrong(("change",), "'change' is not built yet")
+    return reader
+
+
+def open_target(context: Context, source: SourceReader) -> Destination:
+    """The recipe's destination. What an unfinished run of this recipe left there is gone on with.
+
+    Raises InputError where the recipe is wrong, DestinationError where the place refuses.
+    """
+    recipe = context.loaded.recipe
+    if (opener := TARGETS.get(recipe.to.kind)) is not None:
+        return opener(context, recipe.to.options, source)
+    kind = context.registry.destinations.get(recipe.to.kind)
+    if kind is None:
+        raise context.wrong(("to", recipe.to.kind), f"'{recipe.to.kind}' is not built yet")
+
+    def opened(run: str) -> Destination:
+        return kind.open(recipe.to.options, shape=source.shape, keys=source.keys, run=run, root=context.root)
+
+    if context.fresh:
+        opened(f"{recipe.name} anew").close()  # opened for another run, a place forgets what an unfinished one left
+    return opened(recipe.name)
