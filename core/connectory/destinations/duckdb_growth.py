@@ -105,12 +105,13 @@ def converted(value: str, old: Tree, new: Tree, level: int = 0) -> str:
         return value
     match old, new:
         case Leaf(type=columns.UNKNOWN), _:
-            return f"CAST(NULL AS {target})"
+            return _null(new)
         case Items(item=item), Items(item=grown):
             return f"list_transform({value}, lambda x{level}: {converted(f'x{level}', item, grown, level + 1)})"
         case Fields(fields=fields), Fields(fields=grown):
             parts = [
-                f"{literal(name)}: {converted(_part(value, name), fields.get(name, ANYTHING), held, level)}"
+                f"{literal(name)}: "
+                + (converted(_part(value, name), fields[name], held, level) if name in fields else _null(held))
                 for name, held in grown.items()
             ]
             return f"CASE WHEN {value} IS NOT NULL THEN {{{', '.join(parts)}}} END"
@@ -121,6 +122,10 @@ def converted(value: str, old: Tree, new: Tree, level: int = 0) -> str:
     if target == columns.VARCHAR and not isinstance(old, Leaf):
         return f"CAST(to_json({value}) AS VARCHAR)"
     return f"CAST({value} AS {target})"
+
+
+def _null(tree: Tree) -> str:
+    return f"CAST(NULL AS {sql_type(tree)})"
 
 
 def _part(value: str, name: str) -> str:
