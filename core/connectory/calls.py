@@ -6,12 +6,13 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import attrs
 
 from connectory.answers import Answer, decode_answer
 from connectory.auth.credentials import Credentials, Render, moment_text, read_token, token_request
+from connectory.auth.rotation import Rotation, rotated_values
 from connectory.auth.tokens import Token as KeptToken
 from connectory.auth.tokens import TokenKey, TokenStore
 from connectory.clock import Clock
@@ -34,7 +35,7 @@ from connectory.operation import Plan
 from connectory.outcomes import Judge, explain, judge
 from connectory.plugins.kinds import Codec, Format, Verdict
 from connectory.retry import DEFAULT, Again, Policy, after_failure, after_throttle
-from connectory.secrets import Redactor
+from connectory.secrets import Hidden, Redactor
 from connectory.sink import Sink
 from connectory.spec.language import Errors, Token
 from connectory.transport import Transport, TransportFailure, follow
@@ -104,6 +105,7 @@ class Line:
     transport: Transport
     ledger: Ledger
     tokens: TokenStore
+    rotation: Rotation
     clock: Clock
     redactor: Redactor
     codecs: Mapping[str, Codec]
@@ -219,28 +221,57 @@ class Line:
         return token
 
     def _fetch_token(self) -> KeptToken:
-        """A new token. What comes back when it fails is never taken for the answer of the call that needs it."""
+        """A new token, by the newest secrets. They are kept before it is used, since the vendor tells them once."""
         assert self.token is not None
-        request = token_request(self.token, self.base, self.credentials.settings, self.render, refused=self._refused)
+        names = self._newest_secrets()
+        if self.token.grant in ("refresh_token", "authorization_code") and names.get("refresh_token") is None:
+            raise Denied(f"{self.vendor}: nobody has logged in yet. {self.obtain}", vendor=self.vendor)
+        return self.ask_token(self.token, names)
+
+    def _newest_secrets(self) -> Mapping[str, Any]:
+        assert self.token is not None
+        if not self.token.rotates or self.token_key is None:
+            return self.credentials.settings
+        try:
+            newest = self.rotation.newest(self.token_key)
+        except OSError as why:
+            said = f"{self.vendor}: the secrets kept of the last login cannot be used: {why.strerror}. {self.obtain}"
+            raise Denied(said, vendor=self.vendor) from None
+        for value in newest.values():
+            self.redactor.add(value, passing=True)
+        return Hidden({**self.credentials.settings, **newest})
+
+    def ask_token(self, token: Token, names: Mapping[str, Any], errors: Errors | None = None) -> KeptToken:
+        """One exchange. What comes back when it fails is never taken for the answer of the call that needs it.
+
+        `names` are the settings that its texts see, `errors` says where a refusal explains itself. Raises Denied,
+        Failed, Unavailable or LimitReached.
+        """
+        request = token_request(token, self.base, names, self.render, refused=self._refused)
         purpose = Purpose(
             operation="token exchange",
             judges=self.judges,
-            errors=self.errors,
+            errors=errors or self.errors,
             budgets=self.token_budgets,
             repeatable=True,
-            format=self.formats[self.token.reads],
+            format=self.formats[token.reads],
             anonymous=True,
         )
         try:
             _, answer = self.exchange(purpose, request)
-            token = read_token(self.token, answer, self.codecs, self.clock.now(), self.vendor)
+            rotated = rotated_values(token.rotates, answer)
+            for value in rotated.values():
+                self.redactor.add(value, passing=True)
+            if rotated and self.token_key is not None:
+                self.rotation.keep(self.token_key, rotated)
+            got = read_token(token, answer, self.codecs, self.clock.now(), self.vendor)
         except Rejected as why:
             raise _turned(Denied, why, f". {self.obtain}" if self.obtain else "") from why
         except BadAnswer as why:
             raise _turned(Failed, why, "") from why
-        self._hide(token)
+        self._hide(got)
         self._refused = False
-        return token
+        return got
 
     def _hide(self, token: KeptToken) -> None:
         self.redactor.add(token.value.reveal(), passing=True)

@@ -14,6 +14,7 @@ import attrs
 
 from connectory.ahead import LeavableClock
 from connectory.auth.credentials import Credentials
+from connectory.auth.rotation import Rotation
 from connectory.auth.tokens import TokenKey, TokenStore
 from connectory.calls import Line
 from connectory.clock import Clock, SystemClock
@@ -55,6 +56,7 @@ class Parts:
     clock: Clock = attrs.Factory(SystemClock)
     ledger: Ledger | None = None
     tokens: TokenStore | None = None
+    rotation: Rotation | None = None
     transport: Transport | None = None
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     policy: Policy = DEFAULT
@@ -214,6 +216,7 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
         transport=parts.transport or UrllibTransport(options, clock=parts.clock),
         ledger=parts.ledger or SqliteLedger(clock=parts.clock),
         tokens=parts.tokens or TokenStore(),
+        rotation=parts.rotation or Rotation(),
         clock=LeavableClock(parts.clock),
         redactor=redactor,
         codecs=registry.codecs,
@@ -338,4 +341,6 @@ def _obtain(spec: Spec, auth: Auth | None) -> str:
     """Where the credentials in use come from, for errors about them."""
     names = auth_names(auth) if auth else frozenset()
     said = [f"{name}: {setting.obtain}" for name, setting in spec.settings.items() if name in names and setting.obtain]
+    if auth and auth.token and (auth.token.authorize or auth.token.device):
+        said.append(f"log in again: connectory login {spec.name}")
     return "; ".join(said)

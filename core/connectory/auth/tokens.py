@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
-import stat
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Mapping
@@ -20,6 +17,7 @@ import msgspec
 import platformdirs
 
 from connectory.clock import Clock
+from connectory.private_files import make_private_folder, read_private_file, write_private_file
 from connectory.secrets import Secret
 
 log = logging.getLogger("connectory")
@@ -30,7 +28,6 @@ MARGIN = 30.0  # seconds before its end in which a token is not used any more, o
 _AHEAD = 60.0  # a token from further in the future was kept under a clock that has since been set back
 _POLL = 0.05  # seconds between two looks at another process's lock
 _MOST_REFUSED = 1000  # refused tokens remembered, by their exchange
-_LARGEST = 1_000_000
 
 
 @attrs.frozen
@@ -130,6 +127,12 @@ class TokenStore:
             if flight.token is not None and flight.token.exchange not in self._refused:
                 return flight.token
 
+    def put(self, key: TokenKey, token: Token) -> None:
+        """Keep a token that was got otherwise, as by a person's consent, in place of the one before."""
+        token = attrs.evolve(token, exchange=uuid.uuid4().hex)
+        self._memory[key.digest] = token
+        self._write(key.digest, token)
+
     def _refuse(self, token: Token) -> None:
         with self._guard:
             self._refused[token.exchange] = None
@@ -197,7 +200,7 @@ class TokenStore:
     def _open_lock(self, digest: str) -> filelock.BaseFileLock | None:
         """The lock between processes, which the system frees when its holder dies. None without a usable folder."""
         try:
-            _make_private(self._place())
+            make_private_folder(self._place())
             return filelock.FileLock(self._place() / f"{digest}.lock", mode=0o600)
         except OSError as why:
             self._say(f"tokens are kept in memory only: {why}")
@@ -215,40 +218,18 @@ class TokenStore:
     def _read(self, digest: str) -> Token | None:
         file = self._place() / f"{digest}.json"
         try:
-            descriptor = os.open(file, os.O_RDONLY | _flags("O_NOFOLLOW", "O_BINARY", "O_NONBLOCK"))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            raw = read_private_file(file)
+            return None if raw is None else _decoded(raw, digest)
         except OSError as why:
             self._say(f"token file {file} is passed over: {why.strerror}")
-            return None
-        try:
-            fault = _fault_of(os.fstat(descriptor))
-            token = None if fault else _decoded(os.read(descriptor, _LARGEST), digest)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OSError):
-            fault, token = "damaged, or of another version", None
-        finally:
-            os.close(descriptor)
-        if fault:
-            self._say(f"token file {file} is passed over: {fault}")
-        return token
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            self._say(f"token file {file} is passed over: damaged, or of another version")
+        return None
 
     def _write(self, digest: str, token: Token) -> None:
         """Replace the token's file as a whole, or say that it cannot be kept."""
-        folder = self._place()
         try:
-            _make_private(folder)
-            for left in folder.glob(f"{digest}.*.new"):  # of a process that was killed while it wrote
-                left.unlink(missing_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=f"{digest}.", suffix=".new", dir=folder)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    os.chmod(name, 0o600)
-                    file.write(_encoded(token, digest))
-                os.replace(name, folder / f"{digest}.json")
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
-                raise
+            write_private_file(self._place() / f"{digest}.json", _encoded(token, digest))
         except OSError as why:
             self._say(f"tokens are kept in memory only: {why}")
 
@@ -303,35 +284,3 @@ def _decoded(raw: bytes, digest: str) -> Token:
     if kept.version != VERSION or kept.key != digest or not kept.value or not kept.exchange:
         raise msgspec.ValidationError("another version or key")
     return Token(Secret(kept.value), kept.obtained_at, kept.expires_at, kept.kept, kept.exchange)
-
-
-def _make_private(folder: Path) -> None:
-    """Make a folder and the one around it (ours too, in the user's cache) for this user alone. Raises OSError."""
-    folder.parent.parent.mkdir(parents=True, exist_ok=True)
-    for made in (folder.parent, folder):
-        try:
-            made.mkdir(mode=0o700)
-            made.chmod(0o700)  # the umask may have taken even the user's own rights
-        except FileExistsError:
-            continue
-    if os.name != "posix":
-        return
-    status = folder.stat()
-    if status.st_uid != os.geteuid():
-        raise PermissionError(f"{folder} belongs to another user")
-    if stat.S_IMODE(status.st_mode) != 0o700:
-        folder.chmod(0o700)
-
-
-def _fault_of(status: os.stat_result) -> str:
-    """What is wrong with a token's file before it is read."""
-    if not stat.S_ISREG(status.st_mode):
-        return "it is no file"
-    if os.name == "posix" and status.st_uid != os.geteuid():
-        return "it belongs to another user"
-    return "other users may use it" if os.name == "posix" and status.st_mode & 0o077 else ""
-
-
-def _flags(*names: str) -> int:
-    """The flags that this system has."""
-    return sum(getattr(os, name, 0) for name in names)

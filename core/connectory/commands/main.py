@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "call": "Call an operation; records or results go to stdout.",
     "sync": "Run recipes: records from a vendor into a table.",
     "check": "Check specs, recipes and plug-ins; every fault at once.",
+    "login": "Log in to a vendor as a person, once.",
     "discover": "Find the objects of a workspace and keep them.",
     "new": "Write a connector or recipe to start from.",
     "schema": "The JSON Schema of spec files, for editors.",

@@ -50,7 +50,6 @@ Rate = NewType("Rate", str)  # 5000/day, 100/10s, 2/second
 # Keys of the language that a later version builds; each is refused by name, never ignored.
 LATER: Final[Mapping[str, tuple[str, ...]]] = {
     "Spec": ("idempotency_key",),
-    "Token": ("grant", "authorize", "client", "scopes", "rotates"),
     "Limit": ("learn", "unit"),
     "Operation": ("steps", "recurse", "costs", "idempotency_key"),
 }
@@ -97,6 +96,28 @@ class Token:
         "how long it is good: of several facts the earliest that is known; else until it is refused", ()
     )
     keep: Mapping[str, Place] = word("further values of the answer, used as `{{ kept.name }}`", _mapping())
+    grant: Literal["client_credentials", "password", "refresh_token", "authorization_code"] | None = word(
+        "OAuth2: writes out body, fields (grant_type and the settings of these names: client_id, client_secret, "
+        "username, password, refresh_token), value, lasts and rotates; what is said here besides wins",
+        None,
+    )
+    client: Literal["form", "basic"] = word("with `grant`: where the client's id and secret go", "form")
+    scopes: tuple[str, ...] = word("with `grant`: the scopes asked for", ())
+    authorize: Template | None = word(
+        "with `grant: authorization_code`: the page where a person consents, by `connectory login`",
+        None,
+        names="settings",
+    )
+    device: Template | None = word(
+        "with `grant: authorization_code`: where a code to type in is asked for, by `connectory login --device`",
+        None,
+        names="settings",
+    )
+    rotates: Mapping[str, Place] = word(
+        "secret settings that the answer replaces, and where the new ones are; kept before the token is used",
+        _mapping(),
+        ref="settings",
+    )
     after_refusal: Send = word("sent besides when a token was refused, lest the old one comes back", Send())
 
     @property

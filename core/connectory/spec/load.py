@@ -15,6 +15,7 @@ from connectory.plugins.registry import Registry, SpecFile
 from connectory.spec.checks import check_spec, references, templates
 from connectory.spec.checks.walking import walk
 from connectory.spec.families import expand_families
+from connectory.spec.grants import expand_grants
 from connectory.spec.language import LANGUAGE_VERSION, Spec
 from connectory.spec.problems import Path, Problem, problems_of
 from connectory.spec.structure import shared_converter
@@ -54,6 +55,7 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
     _check_version(tree)
     faults: list[Fault] = []
     tree = _with_base(registry, tree, source, faults)
+    tree = expand_grants(tree)
     tree = _with_types(tree, discovered.types)
     tree = _with_pagers(tree, discovered.pagers)
     unfilled: list[Fault] = []

@@ -8,10 +8,14 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+import attrs
+
 from connectory.errors import nearest
+from connectory.spec.grants import NEEDED
 from connectory.spec.keys import key_of
 from connectory.spec.language import Auth, Batch, Family, Limit, Rule, Spec, Token
 from connectory.spec.problems import Path, Problem
+from connectory.spec.typeexpr import Scalar
 from connectory.spec.words import Lifetime, Place, Slot
 
 _OWN_WORDS = "server concurrent allow_http token kept since until given value profile project max_wait"
@@ -43,7 +47,7 @@ def check(spec: Spec, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:
         if setting.value is not None and (setting.required or setting.default is not None):
             yield ("settings", name, "value"), "a computed setting is neither required nor has it a default", False
     for number, auth in enumerate(spec.auth):
-        yield from _auth(("auth", number), auth)
+        yield from _auth(("auth", number), auth, spec)
     for name, limit in spec.limits.items():
         yield from _limit(("limits", name), limit)
     for name, family in spec.families.items():
@@ -52,19 +56,43 @@ def check(spec: Spec, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:
         yield from _small(path, value)
 
 
-def _auth(path: Path, auth: Auth) -> Iterator[Problem]:
+def _auth(path: Path, auth: Auth, spec: Spec) -> Iterator[Problem]:
     sends = auth.bearer or auth.basic or auth.headers or auth.query or auth.cookies or auth.use
     if not sends:
         yield path, "nothing is sent: add bearer, basic, headers, query, cookies or use", False
     if auth.bearer is not None and auth.basic is not None:
         yield (*path, "basic"), "bearer and basic exclude each other: both are the header Authorization", True
     if auth.token is not None:
-        yield from _token((*path, "token"), auth.token)
+        yield from _token((*path, "token"), auth.token, spec)
 
 
-def _token(path: Path, token: Token) -> Iterator[Problem]:
+def _token(path: Path, token: Token, spec: Spec) -> Iterator[Problem]:
     if token.get is not None and token.fields and token.body != "query":
         yield (*path, "fields"), "a GET has no body: use query, or post", True
+    for name in token.rotates:
+        if name not in spec.settings:
+            yield (*path, "rotates", name), f"no setting '{name}'{nearest(name, spec.settings)}", True
+        elif spec.settings[name].type != Scalar("secret"):
+            yield (*path, "rotates", name), f"'{name}' is no secret: only a secret is replaced", True
+    if token.grant is not None:
+        yield from _grant(path, token, token.grant)
+        return
+    for key in ("client", "scopes", "authorize", "device"):
+        if getattr(token, key) != getattr(attrs.fields(Token), key).default:
+            yield (*path, key), f"'{key}' goes with grant", True
+
+
+def _grant(path: Path, token: Token, grant: str) -> Iterator[Problem]:
+    """What a grant cannot do without: settings of its names, or fields of the token's own."""
+    basic = token.client == "basic" and "Authorization" in token.headers
+    missing = [name for name in NEEDED[grant] if name not in token.fields and not (basic and name == "client_id")]
+    if token.client == "basic" and not basic:
+        missing += ["client_id", "client_secret"]
+    for name in dict.fromkeys(missing):
+        yield (*path, "grant"), f"{grant} needs the setting {name} (or a field of that name)", False
+    if (grant == "authorization_code") != bool(token.authorize or token.device):
+        said = "needs authorize or device" if grant == "authorization_code" else "takes neither authorize nor device"
+        yield (*path, "grant"), f"{grant} {said}", False
 
 
 @lru_cache(maxsize=1)
