@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from connectory.calls import Line
 from connectory.clock import Clock, SystemClock
 from connectory.connector import Connector
 from connectory.errors import ArgumentError, SettingError, nearest
-from connectory.invoke import Engine
+from connectory.invoke import Engine, new_key
 from connectory.limits.budgets import Budget, parse_rate
 from connectory.limits.ledger import Ledger
 from connectory.limits.sqlite import SqliteLedger
@@ -51,7 +51,8 @@ UNIVERSAL = {
 
 @attrs.frozen
 class Parts:
-    """What a program or a test may put in place of the usual: time, the places where things are kept, the transport."""
+    """What a program or a test may put in place of the usual: time, the places where things are kept, the
+    transport, and what makes the keys of items that have none."""
 
     clock: Clock = attrs.Factory(SystemClock)
     ledger: Ledger | None = None
@@ -60,6 +61,7 @@ class Parts:
     transport: Transport | None = None
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     policy: Policy = DEFAULT
+    make_key: Callable[[], str] = new_key
 
 
 def connect(
@@ -89,6 +91,25 @@ def connect(
     loaded = load_spec(registry, vendor, read_discovered(discovery_file(home, vendor)))
     resolved = _resolve(loaded.spec, registry, given, parts.environ, home, profile)
     return Connector(_engine(loaded.spec, registry, resolved, parts, max_wait), discovery_file(home, vendor))
+
+
+def connect_spec(
+    loaded: Loaded,
+    registry: Registry,
+    settings: Mapping[str, Any],
+    *,
+    parts: Parts,
+    max_wait: float = 300.0,
+    discoveries: Path | None = None,
+) -> Connector:
+    """A connector of a spec at hand. `settings` are values of their types, secrets as `Secret`; none is looked for
+    elsewhere, and those not given are the spec's defaults."""
+    spec, values = loaded.spec, dict.fromkeys(UNIVERSAL, None) | dict(settings)
+    for name, setting in spec.settings.items():
+        if setting.value is None and values.get(name) is None:
+            values[name] = setting.default
+    _compute(spec, registry, values)
+    return Connector(_engine(spec, registry, values, parts, max_wait), discoveries)
 
 
 def open_project(project: str | Path | None = None) -> Project | None:
@@ -143,10 +164,15 @@ def _resolve(
         spec.name, wanted, given, environ, project, registry.secrets, profile=profile, vendors=registry.specs
     )
     values = {name: _typed(spec, name, resolved) for name, resolved in found.items()}
+    _compute(spec, registry, values)
+    return values
+
+
+def _compute(spec: Spec, registry: Registry, values: dict[str, Any]) -> None:
+    """Fill in the settings that are made of others."""
     for name, setting in spec.settings.items():
         if setting.value is not None:
             values[name] = compile_expression(str(setting.value), registry.filters).render_optional(_revealed(values))
-    return values
 
 
 def _typed(spec: Spec, name: str, resolved: Resolved) -> Any:
@@ -229,7 +255,14 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
         lease_seconds=options.deadline + 30.0,
     )
     return Engine(
-        spec=spec, registry=registry, line=line, settings=names, budgets=budgets, bases=bases, concurrency=concurrency
+        spec=spec,
+        registry=registry,
+        line=line,
+        settings=names,
+        budgets=budgets,
+        bases=bases,
+        concurrency=concurrency,
+        make_key=parts.make_key,
     )
 
 

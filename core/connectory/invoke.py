@@ -38,6 +38,11 @@ class VanishedWarning(UserWarning):
     """A record of a list was gone when its detail was asked for; it is left out."""
 
 
+def new_key() -> str:
+    """A key for an item that has none."""
+    return str(uuid.uuid4())
+
+
 @attrs.define(eq=False, repr=False)
 class Engine:
     """One vendor's operations, callable. Thread-safe: what changes is in the ledger, the token store and the pools."""
@@ -49,6 +54,7 @@ class Engine:
     budgets: Mapping[str, Budget]
     bases: Mapping[str, str]
     concurrency: int
+    make_key: Callable[[], str] = new_key
     _plans: dict[str, Plan] = attrs.Factory(dict)
 
     def plan(self, name: str) -> Plan:
@@ -258,7 +264,7 @@ class Engine:
                 identity=identifying_paths(self.spec.types, fields),
                 send=send,
                 harmless=plan.repeatable or (operation.batch.atomic and not assumed),
-                make_key=lambda: str(uuid.uuid4()),
+                make_key=self.make_key,
                 destroys=plan.does == "destroy",
                 queued=lambda answer: judge(plan.judges, answer).word == "accepted",
                 redact=self.line.redactor.redact,

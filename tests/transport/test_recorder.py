@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import vcr  # type: ignore[import-untyped]
+import vcr
 
 from connectory.messages import Request
 from connectory.multipart import Multipart

@@ -7,6 +7,7 @@ Scalars stay the texts that were written: the place where one stands decides wha
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from itertools import islice
 from math import isinf
@@ -55,6 +56,7 @@ class Text(str):
     file: str = ""
     plain: bool = True  # written without quotes and not as a block (`|`, `>`)
     block: bool = False  # written behind `|` or `>`
+    binary: bool = False  # base64 behind `!!binary`, where the reader takes that
 
 
 class Table(dict[Text, "Node"]):
@@ -88,8 +90,10 @@ def read_yaml_file(path: str | PathLike[str]) -> Node:
     return read_yaml(source, name)
 
 
-def read_yaml(source: str | bytes, file: str, open_events: Callable[[str], Events] = open_events) -> Node:
-    """The tree of one YAML document; `file` is the name that faults carry.
+def read_yaml(
+    source: str | bytes, file: str, open_events: Callable[[str], Events] = open_events, *, binary: bool = False
+) -> Node:
+    """The tree of one YAML document; `file` is the name that faults carry. `binary` takes the tag `!!binary` as well.
 
     Raises `SpecError` with every fault that can be found: what breaks YAML's grammar, and what it allows but a spec
     does not (duplicate and complex keys, tags, merge keys, directives, several documents, endless or huge aliases).
@@ -100,7 +104,7 @@ def read_yaml(source: str | bytes, file: str, open_events: Callable[[str], Event
     faults += [Fault(file, number, 1, "", why) for number, why in directives_at_fault(lines)]
     if faults:
         raise SpecError(faults)
-    tree = _Tree(file, lines)
+    tree = _Tree(file, lines, binary=binary)
     _grow_all(tree, lines, open_events)
     if tree.faults:
         raise SpecError(sorted(tree.faults, key=lambda fault: (fault.line, fault.column))[:MAX_FAULTS])
@@ -167,6 +171,7 @@ class _Stop(Exception):
     """No more of this text needs to be read."""
 
 
+_BINARY: Final = "tag:yaml.org,2002:binary"
 _REFUSED: Final = Text()  # stands for a key at fault: its value is read and left out
 _TOP_KEY: Final = re.compile(r"""[^\s#%&*!|>@`\[\]{},?:-][^:]*:(\s|$)""")
 
@@ -174,11 +179,12 @@ _TOP_KEY: Final = re.compile(r"""[^\s#%&*!|>@`\[\]{},?:-][^:]*:(\s|$)""")
 class _Tree:
     """Grows the tree from events, and collects the faults."""
 
-    def __init__(self, file: str, lines: list[str]) -> None:
+    def __init__(self, file: str, lines: list[str], *, binary: bool = False) -> None:
         self.root: Node | None = None
         self.faults: set[Fault] = set()
         self._file = file
         self._lines = lines
+        self._binary = binary
         self._first = 0  # line of the file at which the text that is parsed begins
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int, int]] = {}  # name -> node, size, height
@@ -242,7 +248,8 @@ class _Tree:
         if event.style:
             self._not_plain(event, text)
         if event.tag is not None or event.anchor is not None:
-            self._properties(event, event.tag, event.anchor)
+            text.binary = self._binary and event.tag == _BINARY
+            self._properties(event, None if text.binary else event.tag, event.anchor)
             if event.anchor is not None:
                 self._anchors[event.anchor] = (text, 1, 0)
         self._put(event, text, 1, 0)
@@ -374,11 +381,16 @@ def position_in(text: Text, offset: int) -> tuple[int, int]:
 
 
 def as_data(node: Node) -> Any:
-    """A node as the YAML 1.2 core schema reads it: quoted texts are texts, plain ones go through `plain_data`."""
+    """A node as the YAML 1.2 core schema reads it: quoted texts are texts, plain ones go through `plain_data`.
+
+    Raises `ValueError` for a binary text that is no base64.
+    """
     if isinstance(node, Table):
         return {str(key): as_data(value) for key, value in node.items()}
     if isinstance(node, Array):
         return [as_data(value) for value in node]
+    if node.binary:
+        return b64decode("".join(node.split()), validate=True)
     return plain_data(node) if node.plain else str(node)
 
 

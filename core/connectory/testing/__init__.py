@@ -1,1 +1,1 @@
-"""Tests that a spec brings with it: recorded conversations, faults, and the proof that they notice mistakes."""
+"""Tests made from specs: recorded conversations, replayed below the HTTP client. Installed by the extra `test`."""

@@ -1,0 +1,264 @@
+"""One recorded call as a file: vcrpy's own format, readable, with where it came from and what it gave.
+
+    version: 1
+    metadata:
+      connectory: {vendor, operation, arguments, settings, recorded, clock, spec, gives}
+    interactions:
+    - request: {method, uri, headers, body}
+      response: {status, headers, body}
+
+A plain vcrpy loads it. What is written is the same for the same conversation, so that git shows what a vendor changed.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import encodebytes
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import yaml
+
+from connectory.errors import ArgumentError, Fault, SpecError
+from connectory.messages import Headers
+from connectory.spec.yamltext import Node
+from connectory.testing.bodytext import readable
+from connectory.testing.cassettefile import read_document
+
+MOST_EXCHANGES: Final = 100
+SUFFIX: Final = ".yaml"
+
+
+@attrs.frozen(repr=False)
+class Exchange:
+    """One request and its answer, without what changes from run to run. `line` is where the file holds it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    status: int
+    answer_headers: Mapping[str, tuple[str, ...]]
+    answer: bytes
+    reason: str = ""
+    line: int = attrs.field(default=0, eq=False)
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.method} {self.url.partition('?')[0]} {self.status}>"
+
+    @property
+    def head(self) -> Headers:
+        """The answer's headers, found by name in any case."""
+        return Headers([(name, value) for name, values in self.answer_headers.items() for value in values])
+
+
+@attrs.frozen
+class Recorded:
+    """Where a conversation came from: what server, by which kind of address, and when (ISO 8601, UTC)."""
+
+    server: str
+    host: str = ""
+    at: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Cassette:
+    """A recorded call. `clock` is the moment at which it began, in epoch seconds; `gives` what the call gave;
+    `parts` the texts of the spec that it used, by their place."""
+
+    vendor: str
+    operation: str
+    label: str = ""
+    arguments: Mapping[str, Any] = attrs.Factory(dict)
+    settings: Mapping[str, Any] = attrs.Factory(dict)
+    recorded: Recorded = Recorded("")
+    clock: float = 0.0
+    parts: Mapping[str, str] = attrs.Factory(dict)
+    gives: Mapping[str, Any] | None = None
+    exchanges: tuple[Exchange, ...] = ()
+    file: Path | None = attrs.field(default=None, eq=False)
+
+    @property
+    def name(self) -> str:
+        """`students.list[2018]`, as its test is called."""
+        return case_name(self.operation, self.label)
+
+
+def case_name(operation: str, label: str) -> str:
+    """The name of a recorded call."""
+    return f"{operation}[{label}]" if label else operation
+
+
+def cassette_file(folder: Path, vendor: str, operation: str, label: str) -> Path:
+    """Where a call is kept: `cassettes/<vendor>/<operation>[<label>].yaml`."""
+    return folder / vendor / f"{case_name(operation, label)}{SUFFIX}"
+
+
+def label_of(arguments: Mapping[str, Any]) -> str:
+    """A short name for arguments, fit for a file's name: `2018`, `42-true`, `3 items`; empty where there are none."""
+    words = [word for value in arguments.values() if (word := _word(value))]
+    return safe_label("-".join(words))
+
+
+def _word(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case Mapping():
+            return "+".join(map(str, value))
+        case list() | tuple():
+            return _word(value[0]) if len(value) == 1 and not isinstance(value[0], Mapping) else f"{len(value)} items"
+        case bytes():
+            return f"{len(value)} bytes"
+        case Path():
+            return value.name
+    return str(value)
+
+
+def safe_label(label: str) -> str:
+    """A label that every file system takes; a long one is cut and told apart by a digest."""
+    clean = re.sub(r"[^\w.@+=, -]+", "_", label).strip(" .")
+    if len(clean) <= 60:
+        return clean
+    return f"{clean[:50].rstrip()}~{sha256(label.encode()).hexdigest()[:8]}"
+
+
+def read_cassette(file: Path) -> Cassette:
+    """A cassette from its file. Raises SpecError with every fault, at its line."""
+    document = read_document(file)
+    meta = document.meta
+    exchanges = tuple(Exchange(**each) for each in document.exchanges)
+    if len(exchanges) > MOST_EXCHANGES:
+        raise SpecError([Fault(str(file), 1, 1, "/interactions", too_many(len(exchanges)))])
+    known = {field.name for field in attrs.fields(Cassette)} - {"recorded", "exchanges", "file", "parts"}
+    return Cassette(
+        **{name: value for name, value in meta.items() if name in known},
+        recorded=Recorded(**meta["recorded"]),
+        parts=meta["spec"]["parts"],
+        exchanges=exchanges,
+        file=file,
+    )
+
+
+def too_many(number: int) -> str:
+    """What to say of a conversation that is too long for a cassette."""
+    return f"{number} exchanges: a cassette holds at most {MOST_EXCHANGES}; record a call that needs fewer (a filter)"
+
+
+def cassettes_in(folder: Path, vendor: str) -> list[Path]:
+    """The files of a vendor's cassettes, by name."""
+    return sorted((folder / vendor).glob(f"*{SUFFIX}"))
+
+
+def text_of(cassette: Cassette) -> str:
+    """The file of a cassette."""
+    meta: dict[str, Any] = {"vendor": cassette.vendor, "operation": cassette.operation}
+    if cassette.label:
+        meta["label"] = cassette.label
+    meta["arguments"] = _plain(cassette.arguments)
+    if cassette.settings:
+        meta["settings"] = _plain(cassette.settings)
+    meta["recorded"] = {name: said for name, said in attrs.asdict(cassette.recorded).items() if said}
+    meta["clock"] = cassette.clock
+    meta["spec"] = {"digest": digest_of(cassette.parts), "parts": dict(cassette.parts)}
+    meta["gives"] = None if cassette.gives is None else _plain(cassette.gives)
+    document = {
+        "version": 1,
+        "metadata": {"connectory": meta},
+        "interactions": [_interaction(exchange) for exchange in cassette.exchanges],
+    }
+    return yaml.dump(document, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=10**6)
+
+
+def digest_of(parts: Mapping[str, str]) -> str:
+    """The version of those parts of a spec."""
+    return sha256("\n".join(f"{place}={text}" for place, text in parts.items()).encode()).hexdigest()[:16]
+
+
+def _interaction(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "request": {
+            "method": exchange.method,
+            "uri": exchange.url,
+            "headers": {name: [value] for name, value in exchange.headers.items()},
+            "body": None if exchange.body is None else readable(exchange.body),
+        },
+        "response": {
+            "status": {"code": exchange.status, "message": exchange.reason},
+            "headers": {name: list(values) for name, values in exchange.answer_headers.items()},
+            "body": {"string": readable(exchange.answer)},
+        },
+    }
+
+
+def _plain(value: Any) -> Any:
+    """An argument as YAML has it: moments, days and exact numbers as texts, which every writer of ours takes."""
+    match value:
+        case Mapping():
+            return {str(name): _plain(held) for name, held in value.items()}
+        case list() | tuple():
+            return [_plain(held) for held in value]
+        case None | bool() | int() | float() | str() | bytes():
+            return value
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def write_cassette(cassette: Cassette, file: Path) -> None:
+    """Write the file, whole or not at all. Raises ArgumentError for a conversation that is too long."""
+    if len(cassette.exchanges) > MOST_EXCHANGES:
+        raise ArgumentError(f"{cassette.name}: {too_many(len(cassette.exchanges))}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(text_of(cassette), encoding="utf-8", newline="\n")
+    part.replace(file)
+
+
+def twins(cassettes: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Files whose names differ by case alone: one file on other machines."""
+    seen: dict[str, Path] = {}
+    for file in cassettes:
+        first = seen.setdefault(str(file).lower(), file)
+        if first != file:
+            yield first, file
+
+
+def tree_text(node: Node) -> str:
+    """A part of a spec on one line, as it is compared and shown."""
+    text = yaml.dump(_bare(node), Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6).strip()
+    text = text.removesuffix("...").strip()
+    return text if len(text) <= 120 else f"{text[:100]}... {sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _bare(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(key): _bare(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_bare(value) for value in node]
+    return str(node)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Texts of several lines as blocks; no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+def _bytes(dumper: yaml.SafeDumper, value: bytes) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:binary", encodebytes(value).decode(), style="|")
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(bytes, _bytes)
