@@ -16,6 +16,7 @@ ConnectoryError
 │   └── BadAnswer           the answer is not what the spec says
 │       └── PagingError     the pages repeat, run in circles or do not add up
 ├── LimitReached            a budget is spent: come back at `until` (exit 75)
+├── SourceError             the place where rows come from fails (exit 1)
 ├── DestinationError        the place where records go refuses or fails (exit 1)
 └── PluginError             a plug-in is incompatible or raised (exit 1)
 """
@@ -159,6 +160,10 @@ class LimitReached(ConnectoryError):
         self.until = until
         self.limit = limit
         self.vendor = vendor
+
+
+class SourceError(ConnectoryError):
+    """The place where rows come from, other than a vendor, fails."""
 
 
 class DestinationError(ConnectoryError):

@@ -1,0 +1,1 @@
+"""Sources of recipes that are no vendor: files, queries on databases, and standard input."""
