@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from connectory.errors import ConnectoryError
+from connectory.errors import ArgumentError
 from connectory.values import shapes
 
 Convert = Callable[[Any], Any]
@@ -69,18 +69,12 @@ def quote(name: str) -> str:
 
 
 def import_duckdb(what: str) -> Any:
-    """DuckDB's module. Raises ConnectoryError that names the extra."""
+    """DuckDB's module. Raises ArgumentError that names the extra."""
     try:
         import duckdb
     except ImportError:
-        raise LacksDuckDB(f"{what} needs DuckDB: pip install 'connectory[duckdb]'") from None
+        raise ArgumentError(f"{what} needs DuckDB: pip install 'connectory[duckdb]'") from None
     return duckdb
-
-
-class LacksDuckDB(ConnectoryError):
-    """DuckDB is not installed."""
-
-    exit_code = 2
 
 
 def _is_json(kind: Any) -> bool:

@@ -9,10 +9,12 @@ from connectory.destinations.destination import Destination
 from connectory.recipes.context import Context
 from connectory.recipes.operation_source import open_operation
 from connectory.recipes.source import SourceReader
+from connectory.recipes.sources.files import open_files
 
 # Each opens what the keys of its kind say. Raises InputError where they are wrong, and the source's own errors.
 SOURCES: Final[Mapping[str, Callable[[Context, Any], SourceReader]]] = {
     "connector": open_operation,
+    "files": lambda context, options: open_files(options, context.root, context.wrong),
 }
 # Destinations that are no plug-ins, because they need the run's connectors. They get the source's shape and keys too.
 TARGETS: Final[Mapping[str, Callable[[Context, Any, SourceReader], Destination]]] = {}

@@ -50,6 +50,9 @@ class OperationSource:
     def mark(self) -> None:
         """Every run reads everything."""
 
+    def forget(self) -> None:
+        """Nothing is kept besides."""
+
     def close(self) -> None:
         """The connector is closed by the run."""
 

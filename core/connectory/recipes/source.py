@@ -52,5 +52,8 @@ class SourceReader(Protocol):
     def mark(self) -> Any:
         """The position at which the next run begins; known once all chunks were taken. None: at the start."""
 
+    def forget(self) -> None:
+        """The run ended well, and nobody will ask for its positions again: let go of what was kept for that."""
+
     def close(self) -> None:
         """Let go of it."""

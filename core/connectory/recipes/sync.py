@@ -141,6 +141,8 @@ def _run(source: SourceReader, flow: Flow) -> None:
             if ended is not None:
                 flow.tell(ended)
                 report.error = ended.stopped
+            if report.error is None:
+                source.forget()
     except Stopped:
         pass
     except ConnectoryError as why:

@@ -73,6 +73,9 @@ class FilesReader:
     def mark(self) -> None:
         """Each run reads all files."""
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Let go of them."""
         if isinstance(self._rows, ParquetRows):

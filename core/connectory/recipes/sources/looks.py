@@ -43,6 +43,7 @@ _INT: Final = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
 _SHORT: Final = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?(0|[1-9]\d{0,17})(\.\d{1,9})?", re.ASCII)
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?", re.ASCII)
+_FEW_DIGITS: Final = re.compile(r"-?(0|[1-9]\d{0,7})(\.\d{1,7})?", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?", re.ASCII)
 _MOMENT: Final = re.compile(_LOCAL.pattern + r"(Z|[+-]\d\d(:?\d\d)?)", re.ASCII)
@@ -54,9 +55,13 @@ def _is_integer(cell: str) -> bool:
 
 def _is_float(cell: str) -> bool:
     """A number that a float gives back to the last digit."""
+    if _FEW_DIGITS.fullmatch(cell):
+        return True
     if not _NUMBER.fullmatch(cell):
         return False
     number = float(cell)
+    if cell.lstrip("-").isdecimal():
+        return abs(number) <= 2**53  # a longer one is no amount but a name made of digits
     return number - number == 0 and Decimal(repr(number)) == Decimal(cell)
 
 

@@ -36,9 +36,7 @@ class ParquetRows:
     def batches(self, place: Place, skip: int, size: int) -> Iterator[Sequence[Row]]:
         """The rows of one file behind the first `skip`, some at a time."""
         answer = self._answer(place)
-        where = f"WHERE {_ROW} >= {int(skip)}" if skip else ""
-        table = self._table(place, f", file_row_number = '{_ROW}'" if skip else "")
-        cursor = self._ask(place, f"SELECT {answer.select} FROM {table} {where}")
+        cursor = self._ask(place, f"SELECT {answer.select} FROM {self._table(place)} OFFSET {int(skip)}")
         while rows := self._fetch(place, cursor, size):
             yield answer.rows(rows)
 
@@ -55,12 +53,12 @@ class ParquetRows:
             raise InputError(f"{place.name}: not a Parquet file ({_first_line(why)})") from None
         return answer_of(relation.columns, relation.types)
 
-    def _table(self, place: Place, options: str = "") -> str:
+    def _table(self, place: Place) -> str:
         if place.remote is not None and place.remote.protocol not in self._known:
             self._connection.register_filesystem(place.remote)
             self._known.add(place.remote.protocol)
         path = place.path if place.remote is None else place.name
-        return f"read_parquet([{_literal(path)}]{options})"
+        return f"read_parquet([{_literal(path)}])"
 
     def _ask(self, place: Place, sql: str) -> Any:
         try:
@@ -73,9 +71,6 @@ class ParquetRows:
             return cursor.fetchmany(size)
         except self._duckdb.Error as why:
             raise InputError(f"{place.name}: {_first_line(why)}") from None
-
-
-_ROW = "_connectory_row"
 
 
 def _first_line(why: Exception) -> str:

@@ -132,7 +132,7 @@ def _remote(system: Any, path: str) -> Place:
 
 
 def _lacking(url: str, why: ImportError) -> str:
-    if why.name == "fsspec":
+    if (why.name or "").partition(".")[0] == "fsspec":
         return f"reading {_shown(url)} needs fsspec: pip install fsspec"
     return f"reading {_shown(url)} needs another package: {_PASSWORD.sub('***@', str(why))}"
 
