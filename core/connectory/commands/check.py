@@ -161,6 +161,8 @@ def _check_recipe(subject: Subject) -> list[Fault]:
     assert isinstance(subject.file, Path)
     try:
         loaded = load_recipe(registry, subject.file)
+        if loaded.recipe.from_.kind != "connector":
+            return []
         source = loaded.recipe.from_.options
         try:
             spec = open_spec(source.connector, subject.root).spec
