@@ -16,7 +16,7 @@ from connectory.spec.words import Template, word
 from connectory.spec.yamltext import as_data, read_yaml
 from spec.loading import acme, faults_of
 from spec.test_misspellings import VENDORS, apart, changed, misspelt, source_of
-from spec.vocabulary import keys_in
+from connectory.spec.spots import keys_in
 
 
 @pytest.fixture(scope="module")

@@ -50,8 +50,12 @@ def load_spec(registry: Registry, vendor: str, discovered: Discovered | None = N
 
 def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> Loaded:
     """The spec in one file, united with what it extends and what was discovered."""
+    return load_tree(registry, read_tree(source.file.read_bytes(), str(source.file)), source, discovered)
+
+
+def load_tree(registry: Registry, tree: Table, source: SpecFile, discovered: Discovered) -> Loaded:
+    """The same of a tree that was read already. The tree is not changed."""
     file = str(source.file)
-    tree = read_tree(source.file.read_bytes(), file)
     _check_version(tree)
     faults: list[Fault] = []
     tree = _with_base(registry, tree, source, faults)

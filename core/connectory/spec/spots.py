@@ -1,4 +1,4 @@
-"""Where in a file the words of the language stand, and the words that name something else in it."""
+"""Every word of a spec as it is written: where it stands, and what the language expects there."""
 
 from __future__ import annotations
 
