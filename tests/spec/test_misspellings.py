@@ -15,11 +15,11 @@ import pytest
 
 from connectory.plugins.registry import Registry
 from connectory.spec import language, words
+from connectory.spec.spots import Spot, free_keys_in, keys_in, scalars_in
 from connectory.spec.structure import FIELD_CLASSES
 from connectory.spec.trees import Table, read_tree
 from connectory.spec.typeexpr import MODIFIERS, SCALARS, TypeExpr
 from spec.loading import faults_of
-from connectory.spec.spots import Spot, free_keys_in, keys_in, scalars_in
 
 VENDORS = ("12build", "12traits", "12twenty", "twenty")
 Path_ = tuple[str | int, ...]

@@ -12,11 +12,11 @@ from connectory.plugins.kinds import AuthKind
 from connectory.plugins.registry import Registry
 from connectory.spec.language import LATER
 from connectory.spec.schema import Schema, make_recipe_schema, make_schema
+from connectory.spec.spots import keys_in
 from connectory.spec.words import Template, word
 from connectory.spec.yamltext import as_data, read_yaml
 from spec.loading import acme, faults_of
 from spec.test_misspellings import VENDORS, apart, changed, misspelt, source_of
-from connectory.spec.spots import keys_in
 
 
 @pytest.fixture(scope="module")
