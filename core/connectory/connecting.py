@@ -112,6 +112,19 @@ def connect_spec(
     return Connector(_engine(spec, registry, values, parts, max_wait), discoveries)
 
 
+def settings_of(
+    loaded: Loaded,
+    registry: Registry,
+    given: Mapping[str, Any],
+    *,
+    environ: Mapping[str, str],
+    project: Project | None = None,
+    profile: str | None = None,
+) -> dict[str, Any]:
+    """Every setting that `connect` would use, by name, as a value of its type. Raises SettingError."""
+    return _resolve(loaded.spec, registry, given, environ, project, profile)
+
+
 def open_project(project: str | Path | None = None) -> Project | None:
     """The project given, or the one around the working directory."""
     return find_project(Path(project) if project is not None else Path.cwd())

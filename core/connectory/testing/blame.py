@@ -38,7 +38,8 @@ def parts_of(loaded: Loaded, operation: str) -> dict[str, str]:
     for section in _SHARED:
         parts |= _texts(loaded.tree, (section,))
     for name in types_of(spec, operation):
-        parts |= _texts(loaded.tree, ("types", name))
+        if node := _at(loaded.tree, ("types", name)):
+            parts[f"types/{name}"] = tree_text(node)
     return parts
 
 

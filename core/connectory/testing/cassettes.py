@@ -24,12 +24,13 @@ import yaml
 
 from connectory.errors import ArgumentError, Fault, SpecError
 from connectory.messages import Headers
-from connectory.spec.yamltext import Node
+from connectory.spec.yamltext import Node, as_data
 from connectory.testing.bodytext import readable
 from connectory.testing.cassettefile import read_document
 
 MOST_EXCHANGES: Final = 100
 SUFFIX: Final = ".yaml"
+LONGEST_PART: Final = 140  # characters of a part of a spec that are kept whole
 
 
 @attrs.frozen(repr=False)
@@ -112,7 +113,9 @@ def _word(value: Any) -> str:
         case Mapping():
             return "+".join(map(str, value))
         case list() | tuple():
-            return _word(value[0]) if len(value) == 1 and not isinstance(value[0], Mapping) else f"{len(value)} items"
+            if len(value) == 1 and not isinstance(value[0], Mapping):
+                return _word(value[0])
+            return f"{len(value)} item{'' if len(value) == 1 else 's'}"
         case bytes():
             return f"{len(value)} bytes"
         case Path():
@@ -228,18 +231,21 @@ def twins(cassettes: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
 
 
 def tree_text(node: Node) -> str:
-    """A part of a spec on one line, as it is compared and shown."""
-    text = yaml.dump(_bare(node), Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6).strip()
+    """A part of a spec on one line, as it is compared and shown: a long one by how many keys it has and a digest."""
+    data = _telling(as_data(node))
+    text = yaml.dump(data, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**6).strip()
     text = text.removesuffix("...").strip()
-    return text if len(text) <= 120 else f"{text[:100]}... {sha256(text.encode()).hexdigest()[:8]}"
+    if len(text) <= LONGEST_PART:
+        return text
+    number = f"{len(data)} keys, " if isinstance(data, dict) else ""
+    return f"{number}digest {sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _bare(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        return {str(key): _bare(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_bare(value) for value in node]
-    return str(node)
+def _telling(data: Any) -> Any:
+    """Data of a spec without what is said about it only."""
+    if isinstance(data, dict):
+        return {name: _telling(held) for name, held in data.items() if name != "about"}
+    return [_telling(held) for held in data] if isinstance(data, list) else data
 
 
 class _Dumper(yaml.SafeDumper):

@@ -15,7 +15,7 @@ SAMPLE: Final = b"id,value\n1,2\n"
 
 
 def with_files(plan: Plan, arguments: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The arguments of a call: files written into a folder, texts of `bytes` parameters as bytes."""
+    """The arguments of a call: paths stay, other files are written into a folder, texts of `bytes` become bytes."""
     given = dict(arguments)
     for parameter in plan.parameters.values():
         value = given.get(parameter.name)
@@ -29,6 +29,8 @@ def with_files(plan: Plan, arguments: Mapping[str, Any], folder: Path) -> dict[s
 
 
 def _written(value: Any, folder: Path) -> Path:
+    if isinstance(value, Path):
+        return value
     name, content = (value.get("name"), value.get("content")) if isinstance(value, Mapping) else (value, SAMPLE)
     file = folder / Path(str(name)).name
     file.write_bytes(content if isinstance(content, bytes) else str(content).encode())

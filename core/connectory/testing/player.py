@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 from unittest.mock import patch
@@ -140,6 +140,3 @@ def replaying_transport() -> UrllibTransport:
         if True not in _transports:
             _transports[True] = UrllibTransport(TransportOptions(allow_http=True), gate=threading.Lock())
         return _transports[True]
-
-
-Headers = Mapping[str, str]

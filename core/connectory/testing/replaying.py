@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from connectory.auth.rotation import Rotation
 from connectory.auth.tokens import TokenStore
 from connectory.clock import ManualClock
 from connectory.connecting import Parts, connect_spec
@@ -143,6 +144,7 @@ def prepared(
             clock=manual,
             ledger=MemoryLedger(manual),
             tokens=tokens,
+            rotation=Rotation(Path(stack.enter_context(tempfile.TemporaryDirectory()))),
             transport=replaying_transport(),
             environ={},
             make_key=numbered_keys(operation),
