@@ -56,7 +56,10 @@ _REFUSALS: Mapping[str, type[CallError]] = {
 
 @attrs.frozen
 class Purpose:
-    """What a request is for: whom to name in errors, how to judge, what to spend, whether a repeat does harm."""
+    """What a request is for: whom to name in errors, how to judge, what to spend, whether a repeat does harm.
+
+    `flight` is told True right before each try leaves, and False when a try was surely not applied.
+    """
 
     operation: str
     judges: Sequence[Judge]
@@ -66,6 +69,7 @@ class Purpose:
     format: Format
     anonymous: bool = False
     undecoded: bool = False
+    flight: Callable[[bool], None] | None = None
 
 
 class UnsureEndWarning(UserWarning):
@@ -138,12 +142,14 @@ class Line:
             try:
                 answer = self._send(purpose, request, token, sink)
             except TransportFailure as failure:
+                _came_back(purpose, failure.sent != "maybe")
                 self._take_back(sink, purpose, request, str(failure), attempt)
                 self._after_line_failure(purpose, request, failure, attempt)
                 continue
             verdict = judge(purpose.judges, answer)
             if verdict.word in GOOD:
                 return verdict, self._readable(purpose, request, answer, attempt)
+            _came_back(purpose, verdict.word in ("throttled", "expired", "denied"))
             # A 2xx that the rules call no success has written its body.
             self._take_back(sink, purpose, request, f"answered {answer.status}", attempt)
             if verdict.word == "expired" and token is not None and not renewed:
@@ -181,6 +187,8 @@ class Line:
             signed = request if purpose.anonymous else self._signed(request, token)
             log.debug("%s %s", purpose.operation, self.shown(request))
             self.tally.add()
+            if purpose.flight is not None:
+                purpose.flight(True)
             return signed, self.transport.send(signed, into=cast("BinaryIO | None", sink))
         except TransportFailure as failure:
             linger = LINGER if failure.sent == "maybe" and failure.kind in ("timeout", "deadline") else 0.0
@@ -409,6 +417,12 @@ class Line:
             attempts=attempt,
             retryable=retryable,
         )
+
+
+def _came_back(purpose: Purpose, untouched: bool) -> None:
+    """A try is over without success; `untouched` says that the vendor did nothing with it."""
+    if untouched and purpose.flight is not None:
+        purpose.flight(False)
 
 
 def _turned(kind: type[CallError], why: CallError, more: str) -> CallError:

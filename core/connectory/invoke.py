@@ -16,7 +16,7 @@ from connectory.ahead import in_order
 from connectory.answers import Answer, read_json
 from connectory.calls import Line, Purpose, purpose_of
 from connectory.delivery.accounts import ItemResult
-from connectory.delivery.batches import Batching, deliver
+from connectory.delivery.batches import Batching, Unwatched, Watch, deliver
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
@@ -113,15 +113,22 @@ class Engine:
         purpose = attrs.evolve(self.purpose(plan), undecoded=True)
         return self.line.exchange(purpose, self.request(plan, arguments, page))[1].response
 
-    def perform(self, plan: Plan, given: Given, *, complete: bool = False) -> tuple[str, Any]:
-        """One call that is no list and no batch. Returns its word (`ok`, `accepted`, `unchanged`) and its record."""
+    def perform(
+        self, plan: Plan, given: Given, *, complete: bool = False, flight: Callable[[bool], None] | None = None
+    ) -> tuple[str, Any]:
+        """One call that is no list and no batch. Returns its word (`ok`, `accepted`, `unchanged`) and its record.
+
+        `flight` is told when the call leaves, as `calls.Purpose` says; of a read, merge and write the write.
+        """
         if complete and plan.operation.detail is None:
             raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its answer")
         with self._naming(plan):
             if plan.operation.merge is not None:
-                word, record = self._merge(plan, given)
+                word, record = self._merge(plan, given, flight)
             else:
-                verdict, answer = self.exchange(plan, given)
+                arguments = bind(plan, given)
+                purpose = attrs.evolve(self.purpose(plan), flight=flight)
+                verdict, answer = self.line.exchange(purpose, self.request(plan, arguments))
                 word, record = verdict.word, take_record(plan, answer)
         if complete and word != "unchanged":
             record = self._read_again(plan, given, record)
@@ -146,7 +153,7 @@ class Engine:
             why.operation = why.operation or plan.name
             raise
 
-    def _merge(self, plan: Plan, given: Given) -> tuple[str, Any]:
+    def _merge(self, plan: Plan, given: Given, flight: Callable[[bool], None] | None) -> tuple[str, Any]:
         """Read the whole record, lay the caller's fields over it, write it back only when something differs."""
         assert plan.operation.merge is not None
         arguments = bind(plan, given)
@@ -166,7 +173,8 @@ class Engine:
         if after is None:
             return "unchanged", before
         whole = attrs.evolve(arguments, body=after, fields={})
-        verdict, written = self.line.exchange(self.purpose(plan), self.request(plan, whole))
+        purpose = attrs.evolve(self.purpose(plan), flight=flight)
+        verdict, written = self.line.exchange(purpose, self.request(plan, whole))
         record = take_record(plan, written)
         return verdict.word, after if record is None else record  # an empty answer: what was written is the record
 
@@ -240,13 +248,27 @@ class Engine:
                         {k: None if v is MISSING else v for k, v in kept.items()},
                     )
 
-    def deliver(self, plan: Plan, items: Iterable[Any], given: Given) -> Iterator[ItemResult | ConnectoryError]:
-        """The result of every item of a batch operation; see `delivery.batches.deliver`."""
+    def deliver(
+        self,
+        plan: Plan,
+        items: Iterable[Any],
+        given: Given,
+        *,
+        watch: Watch | None = None,
+        only_new: bool = False,
+        written: bool = False,
+    ) -> Iterator[ItemResult | ConnectoryError]:
+        """The result of every item of a batch operation; see `delivery.batches.deliver`.
+
+        `watch` is told of every request; `only_new` says that what is there already is as good as sent; `written` that
+        the items are checked and as they stand on the wire.
+        """
         operation = plan.operation
         assert operation.batch is not None
         assert plan.item is not None
         arguments = bind(plan, given, filled=plan.key)
-        purpose = self.purpose(plan)
+        watch = watch or Unwatched()
+        purpose = attrs.evolve(self.purpose(plan), flight=watch.flight)
 
         def send(wire: list[Any]) -> Answer:
             filled = _with_items(plan, arguments, wire)
@@ -259,18 +281,24 @@ class Engine:
                 batch=operation.batch,
                 kind=self.registry.batches[operation.batch.use],
                 results=operation.results,
-                write=plan.item,
+                write=_as_it_is if written else plan.item,
                 fields=fields,
                 identity=identifying_paths(self.spec.types, fields),
                 send=send,
                 harmless=plan.repeatable or (operation.batch.atomic and not assumed),
                 make_key=self.make_key,
                 destroys=plan.does == "destroy",
+                only_new=only_new,
+                watch=watch,
                 queued=lambda answer: judge(plan.judges, answer).word == "accepted",
                 redact=self.line.redactor.redact,
             ),
             items,
         )
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
 
 
 def _read_exactly(body: bytes) -> Any:

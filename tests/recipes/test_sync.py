@@ -177,7 +177,7 @@ HERE = "{duckdb: x, table: y}"
         ("students.list, with: {yer: 1}", HERE, "did you mean 'year'"),
         ("attributes.list, complete: true", HERE, "has no detail call"),
         ("students.list", "{duckbd: x, table: y}", "did you mean 'duckdb'"),
-        ("students.list", "{connector: twenty, operation: people.upsert_many}", "not built yet"),
+        ("students.list", "{connector: 12twenty, operation: students.lst}", "/to/operation: 12twenty: no operation"),
     ],
 )
 def test_a_wrong_recipe_sends_nothing_and_says_where(

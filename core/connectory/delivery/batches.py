@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from connectory.answers import Answer
 from connectory.delivery.accounts import ItemResult, Word
 from connectory.delivery.results import Reading, read_results
-from connectory.errors import BadAnswer, ConnectoryError, Missing, Rejected, UnknownOutcome
+from connectory.errors import BadAnswer, ConnectoryError, Exists, Missing, Rejected, UnknownOutcome
 from connectory.plugins.kinds import BatchKind
 from connectory.spec.language import Batch, Results
 from connectory.spec.places import MISSING, AnswerPath
@@ -33,13 +33,37 @@ class Item:
     wire: Any
 
 
+class Watch(Protocol):
+    """Is told of every request before and after it: what a journal is written by. May raise, which ends the work."""
+
+    def going(self, rows: Sequence[int]) -> None:
+        """The next request carries the items of these rows."""
+
+    def flight(self, away: bool) -> None:
+        """True: it leaves now, or leaves again. False: it was surely not applied (refused for a limit, never sent)."""
+
+    def told(self, results: Sequence[ItemResult]) -> None:
+        """The request has ended; these items have their word. Its others go again, or were not tried."""
+
+
+class Unwatched:
+    """Nobody is told."""
+
+    def going(self, rows: Sequence[int]) -> None: ...
+
+    def flight(self, away: bool) -> None: ...
+
+    def told(self, results: Sequence[ItemResult]) -> None: ...
+
+
 @attrs.frozen
 class Batching:
     """How the items of one operation travel. `send` does one call with a list of wire items and returns its answer.
 
     `harmless` says that part of a refused batch may be sent again: the call is sourced as atomic, or repeatable.
-    `destroys` says that what is missing already is as good as removed, `queued` whether an answer only says that the
-    items wait at the vendor's, and `redact` takes secrets out of its words.
+    `destroys` says that what is missing already is as good as removed, `only_new` that what is there already is as
+    good as sent, `queued` whether an answer only says that the items wait at the vendor's, and `redact` takes secrets
+    out of its words. `watch` is told of every request.
     """
 
     batch: Batch
@@ -52,6 +76,8 @@ class Batching:
     harmless: bool
     make_key: Callable[[], str]
     destroys: bool = False
+    only_new: bool = False
+    watch: Watch = attrs.field(factory=Unwatched)
     queued: Callable[[Answer], bool] = lambda _: False
     redact: Callable[[str], str] = str
 
@@ -154,41 +180,66 @@ def _result(item: Item, word: Word, **more: Any) -> ItemResult:
     return ItemResult(item.row, item.given, word, **more)
 
 
-def _send_chunk(batching: Batching, chunk: list[Item], rounds: int = 0) -> Iterator[ItemResult]:
+@attrs.frozen
+class _Ended:
+    """One request is over: items that have their word, parts that go again (with how many rounds they had before),
+    and the error after which nothing more can be sent."""
+
+    results: Sequence[ItemResult]
+    again: Sequence[tuple[list[Item], int]] = ()
+    stopped: ConnectoryError | None = None
+
+
+def _send_chunk(batching: Batching, chunk: list[Item]) -> Iterator[ItemResult]:
+    waiting = [(chunk, 0)]
+    while waiting:
+        (items, rounds), *waiting = waiting
+        batching.watch.going([item.row for item in items])
+        ended = _send(batching, items, rounds)
+        batching.watch.told([result for result in ended.results if result.word != "not_tried"])
+        yield from ended.results
+        if ended.stopped is not None:
+            yield from (_result(item, "not_tried") for left, _ in waiting for item in left)
+            raise Stopped(ended.stopped) from ended.stopped
+        waiting = [*ended.again, *waiting]
+
+
+def _send(batching: Batching, items: list[Item], rounds: int) -> _Ended:
     try:
-        answer = batching.send([item.wire for item in chunk])
+        answer = batching.send([item.wire for item in items])
     except UnknownOutcome as why:
-        yield from (_result(item, "unknown", words=str(why), status=why.status) for item in chunk)
+        return _Ended([_result(item, "unknown", words=str(why), status=why.status) for item in items])
     except Missing as why:
-        if batching.destroys and len(chunk) == 1:
-            yield _result(chunk[0], "delivered", words="it was gone already", status=why.status)
-        else:
-            yield from _after_refusal(batching, chunk, why, rounds)
+        if batching.destroys and len(items) == 1:
+            return _Ended([_result(items[0], "delivered", words="it was gone already", status=why.status)])
+        return _after_refusal(batching, items, why, rounds)
+    except Exists as why:
+        if batching.only_new and len(items) == 1:
+            return _Ended([_result(items[0], "unchanged", words="it was there already", status=why.status)])
+        return _after_refusal(batching, items, why, rounds)
     except Rejected as why:
-        yield from _after_refusal(batching, chunk, why, rounds)
+        return _after_refusal(batching, items, why, rounds)
     except BadAnswer as why:
         # A repeatable call whose answer cannot be read: it was sent, and nobody can say what became of it.
-        yield from (_result(item, "unknown", words=str(why), status=why.status) for item in chunk)
+        return _Ended([_result(item, "unknown", words=str(why), status=why.status) for item in items])
     except ConnectoryError as why:
-        yield from (_result(item, "not_tried", words=str(why)) for item in chunk)
-        raise Stopped(why) from why
-    else:
-        queued = batching.queued(answer)
-        for result in _after_answer(batching, chunk, answer, rounds):
-            yield attrs.evolve(result, word="accepted") if queued and result.word == "delivered" else result
+        return _Ended([_result(item, "not_tried", words=str(why)) for item in items], stopped=why)
+    ended = _after_answer(batching, items, answer, rounds)
+    if not batching.queued(answer):
+        return ended
+    results = [attrs.evolve(one, word="accepted") if one.word == "delivered" else one for one in ended.results]
+    return attrs.evolve(ended, results=results)
 
 
-def _after_answer(batching: Batching, chunk: list[Item], answer: Answer, rounds: int) -> Iterator[ItemResult]:
+def _after_answer(batching: Batching, chunk: list[Item], answer: Answer, rounds: int) -> _Ended:
     if not batching.results:
-        yield from (_result(item, "delivered", status=answer.status) for item in chunk)
-        return
+        return _Ended([_result(item, "delivered", status=answer.status) for item in chunk])
     reading = read_results(batching.results, answer, [item.wire for item in chunk], batching.redact)
     if not reading.failures and not reading.strangers:
-        yield from _all_good(batching, chunk, reading, answer)
-    elif batching.batch.atomic:
-        yield from _without_offenders(batching, chunk, reading, answer, rounds)
-    else:
-        yield from _item_by_item(batching, chunk, reading, answer)
+        return _Ended(list(_all_good(batching, chunk, reading, answer)))
+    if batching.batch.atomic:
+        return _without_offenders(chunk, reading, answer, rounds)
+    return _Ended(list(_item_by_item(batching, chunk, reading, answer)))
 
 
 def _all_good(batching: Batching, chunk: list[Item], reading: Reading, answer: Answer) -> Iterator[ItemResult]:
@@ -205,23 +256,22 @@ def _all_good(batching: Batching, chunk: list[Item], reading: Reading, answer: A
             yield _result(item, "unknown", words=words, status=answer.status)
 
 
-def _without_offenders(
-    batching: Batching, chunk: list[Item], reading: Reading, answer: Answer, rounds: int
-) -> Iterator[ItemResult]:
+def _without_offenders(chunk: list[Item], reading: Reading, answer: Answer, rounds: int) -> _Ended:
     """All or nothing, and some failed: those are rejected, the others were not written and go again."""
     failures = reading.failures
-    for position, said in failures.items():
-        yield _result(chunk[position], "rejected", words=said.words, code=said.code, status=answer.status)
+    results = [
+        _result(chunk[position], "rejected", words=said.words, code=said.code, status=answer.status)
+        for position, said in failures.items()
+    ]
     rest = [item for position, item in enumerate(chunk) if position not in failures]
     if not rest:
-        return
+        return _Ended(results)
     if failures and rounds < MOST_ROUNDS:
-        yield from _send_chunk(batching, rest, rounds + 1)
-    elif len(chunk) == 1:  # the failure fits no item, but can be about this one only
+        return _Ended(results, [(rest, rounds + 1)])
+    if len(chunk) == 1:  # the failure fits no item, but can be about this one only
         said = reading.strangers[0]
-        yield _result(chunk[0], "rejected", words=said.words, code=said.code, status=answer.status)
-    else:
-        yield from _halve(batching, rest, rounds)
+        return _Ended([_result(chunk[0], "rejected", words=said.words, code=said.code, status=answer.status)])
+    return _Ended(results, _halves(rest, rounds))
 
 
 def _item_by_item(batching: Batching, chunk: list[Item], reading: Reading, answer: Answer) -> Iterator[ItemResult]:
@@ -239,29 +289,16 @@ def _item_by_item(batching: Batching, chunk: list[Item], reading: Reading, answe
             yield _result(item, "unknown", words="the vendor's answer does not name this item", status=answer.status)
 
 
-def _after_refusal(batching: Batching, chunk: list[Item], why: Rejected, rounds: int) -> Iterator[ItemResult]:
+def _after_refusal(batching: Batching, chunk: list[Item], why: Rejected, rounds: int) -> _Ended:
     """The call as a whole was refused and nobody is named. Halving finds the offender where that does no harm."""
     too_large = why.status == 413  # RFC 9110, 15.5.14: the request was refused for its size, so nothing was done
     if len(chunk) > 1 and (batching.harmless or too_large):
-        yield from _halve(batching, chunk, rounds)
-        return
+        return _Ended([], _halves(chunk, rounds))
     alone = "" if len(chunk) == 1 else f" (one of {len(chunk)} items refused together)"
-    yield from (
-        _result(item, "rejected", words=(why.words or str(why)) + alone, code=why.code, status=why.status)
-        for item in chunk
-    )
+    words = (why.words or str(why)) + alone
+    return _Ended([_result(item, "rejected", words=words, code=why.code, status=why.status) for item in chunk])
 
 
-def _halve(batching: Batching, chunk: list[Item], rounds: int) -> Iterator[ItemResult]:
-    if len(chunk) == 1:
-        yield from _send_chunk(batching, chunk, rounds)
-        return
+def _halves(chunk: list[Item], rounds: int) -> list[tuple[list[Item], int]]:
     middle = len(chunk) // 2
-    halves = [chunk[:middle], chunk[middle:]]
-    for number, half in enumerate(halves):
-        try:
-            yield from _send_chunk(batching, half, rounds)
-        except Stopped:
-            for left in halves[number + 1 :]:
-                yield from (_result(item, "not_tried") for item in left)
-            raise
+    return [(half, rounds) for half in (chunk[:middle], chunk[middle:]) if half]

@@ -75,7 +75,8 @@ class Connectors:
 class Context:
     """One start of one recipe. Paths of the recipe are relative to `root`; `now` is when it started (epoch seconds).
 
-    `span` is what `--from` and `--to` ask for, as written; `fresh` that nothing kept is gone on with.
+    `span` is what `--from` and `--to` ask for, as written; `fresh` that nothing kept is gone on with; `confirmed`
+    that somebody agreed to an operation that destroys.
     """
 
     loaded: LoadedRecipe
@@ -86,6 +87,7 @@ class Context:
     now: float = 0.0
     span: tuple[str | None, str | None] | None = None
     fresh: bool = False
+    confirmed: bool = False
 
     def wrong(self, path: tuple[str | int, ...], message: str) -> SpecError:
         """An error at a place of the recipe."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from connectory.destinations.destination import Destination
 from connectory.recipes.context import Context
 from connectory.recipes.operation_source import open_operation
+from connectory.recipes.push_opening import open_push
 from connectory.recipes.source import SourceReader
 from connectory.recipes.sources.files import open_files
 
@@ -17,7 +18,7 @@ SOURCES: Final[Mapping[str, Callable[[Context, Any], SourceReader]]] = {
     "files": lambda context, options: open_files(options, context.root, context.wrong),
 }
 # Destinations that are no plug-ins, because they need the run's connectors. They get the source's shape and keys too.
-TARGETS: Final[Mapping[str, Callable[[Context, Any, SourceReader], Destination]]] = {}
+TARGETS: Final[Mapping[str, Callable[[Context, Any, SourceReader], Destination]]] = {"connector": open_push}
 
 
 def open_source(context: Context) -> SourceReader:

@@ -99,7 +99,8 @@ class ToOperation:
     remove: str | None = word("the operation that removes a row, for `mode: mirror`", None)
     most_removed: str = word("the largest share of our delivered rows that one run may remove", "10%")
     read_back: str | None = word("the operation that shows whether a row of unknown outcome arrived", None)
-    rejects: str | None = word("a file (.jsonl or .csv) of the rows refused in the last run, with the reasons", None)
+    rejects: str | None = word("a file (.jsonl or .csv) of the rows held back, with the reasons", None)
+    destroys: bool = word("says that an operation that destroys is meant; else it needs --yes", False)
 
 
 @attrs.frozen

@@ -1,0 +1,58 @@
+"""A recipe's `to` that names a vendor, opened as a destination."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connectory.delivery.journal import open_journal
+from connectory.delivery.journalfile import journal_path
+from connectory.errors import SpecError
+from connectory.invoke import Engine
+from connectory.recipes.context import Context
+from connectory.recipes.push_calls import courier_of, record_fields
+from connectory.recipes.push_checks import check_target, keys_of, plans_of
+from connectory.recipes.push_lookup import Lookup
+from connectory.recipes.push_rows import Sorter
+from connectory.recipes.pushing import Push
+from connectory.recipes.recipe import ToOperation
+from connectory.recipes.rejects import RejectsFile
+from connectory.recipes.removing import Remover, share_of
+from connectory.recipes.source import SourceReader
+from connectory.values.shapes import Record
+
+
+def open_push(context: Context, options: ToOperation, source: SourceReader) -> Push:
+    """The destination. Raises SpecError with every fault, JournalError where the journal cannot be used."""
+    return open_target_operation(context, options, source.shape)
+
+
+def open_target_operation(context: Context, options: ToOperation, shape: Record | None = None) -> Push:
+    """The same for rows that come from elsewhere than the recipe's source."""
+    connector = context.connectors.get(options.connector, options.settings)
+    engine = connector.engine
+    plans = plans_of(options, engine.spec, engine.plan)
+    faults = check_target(context.loaded, engine.spec, plans, shape, confirmed=context.confirmed)
+    if faults:
+        raise SpecError(faults)
+    plan = plans[options.operation]
+    journal = open_journal(journal_path(context.root, context.loaded.recipe.name))
+    keys = keys_of(options, engine.spec, plan)
+    only_new = options.mode == "create_only"
+    courier = courier_of(engine, plan, options.with_, context.root, only_new=only_new)
+    sorter = Sorter(courier, journal, keys, options.mode, options.changed_only)
+    looked_up = plans.get(options.read_back or "")
+    rejects = RejectsFile(context.root / options.rejects, record_fields(engine.spec, plan)) if options.rejects else None
+    return Push(
+        journal=journal,
+        sorter=sorter,
+        clock=context.parts.clock,
+        lookup=Lookup(engine, looked_up, courier, keys) if looked_up is not None else None,
+        remover=_remover(context, engine, options, plans, sorter) if options.mode == "mirror" else None,
+        rejects=rejects,
+        fresh=context.fresh,
+    )
+
+
+def _remover(context: Context, engine: Engine, options: ToOperation, plans: Any, sorter: Sorter) -> Remover:
+    courier = courier_of(engine, plans[options.remove], {}, context.root)
+    return Remover(courier, sorter.keys, share_of(options.most_removed))

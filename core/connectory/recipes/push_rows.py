@@ -1,0 +1,187 @@
+"""Rows sorted before anything is sent: which go, which are as the vendor has them already, which are held back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from connectory.delivery.journal import Accepted, Held, Journal
+from connectory.recipes.push_calls import Courier, Row, fingerprint
+from connectory.recipes.state import dump
+from connectory.spec.places import MISSING, AnswerPath, parse_path
+from connectory.values.writing import ValueFault
+
+Mode = Literal["upsert", "create_only", "update_only", "mirror"]
+TWICE = "duplicate"  # code of a row whose key came before with other values
+
+
+@attrs.frozen
+class Fate:
+    """What became of one row. `fresh`: we learnt it now, so that it is to be kept."""
+
+    word: str
+    words: str = ""
+    field: str = ""
+    code: str = ""
+    status: int | None = None
+    id: Any = None
+    attempts: int = 0
+    fresh: bool = True
+
+
+@attrs.frozen
+class Parcel:
+    """A row that is sent. `held` is the held row that it replaces, `attempts` how often that was sent."""
+
+    number: int
+    row: Row
+    wire: Any
+    key: str | None
+    hash: bytes
+    held: int | None = None
+    attempts: int = 0
+
+
+@attrs.frozen
+class Sorted:
+    """One chunk: what is sent, what is settled without, every row's key and hash where they are known, and what the
+    journal holds under these keys."""
+
+    parcels: Sequence[Parcel]
+    fates: Mapping[int, Fate]
+    keys: Mapping[int, str]
+    hashes: Mapping[int, bytes]
+    accepted: Mapping[str, Accepted]
+    held: Mapping[str, Held]
+
+
+@attrs.frozen
+class Keys:
+    """The fields that tell rows apart; none where nothing has to be known of single rows."""
+
+    names: tuple[str, ...]
+    paths: tuple[AnswerPath, ...] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "paths", tuple(map(_path, self.names)))
+
+    def of(self, row: Row) -> str | None:
+        """The key as a text. Raises ValueFault where a field of it is missing or null."""
+        if not self.names:
+            return None
+        values = []
+        for name, path in zip(self.names, self.paths, strict=True):
+            value = row[name] if name in row else path.find(row)
+            if value is MISSING or value is None or value == "":
+                raise ValueFault("is part of the key and is missing", (name,))
+            values.append(value)
+        return dump(values if len(values) > 1 else values[0]).decode()
+
+
+def _path(name: str) -> AnswerPath:
+    try:
+        return parse_path(name)
+    except ValueError:
+        return parse_path(f'"{name}"')
+
+
+@attrs.frozen(eq=False)
+class Sorter:
+    """The rules of one recipe.
+
+    A key twice in one reading of the source: the first row counts; another one that equals it is `unchanged`, one that
+    differs is `invalid`, since nobody can say which of them is right.
+    """
+
+    courier: Courier
+    journal: Journal
+    keys: Keys
+    mode: Mode = "upsert"
+    changed_only: bool = False
+
+    def sort(self, rows: Sequence[Row], held: Sequence[int | None] | None = None) -> Sorted:
+        """Sort one chunk. `held` are the ids of held rows that these replace; None: rows of the source."""
+        fates: dict[int, Fate] = {}
+        keys: dict[int, str] = {}
+        hashes: dict[int, bytes] = {}
+        wires: dict[int, Any] = {}
+        for number, row in enumerate(rows, 1):
+            try:
+                key = self.keys.of(row)
+                if key is not None:
+                    keys[number] = key
+                wires[number] = wire = self.courier.wire(row)
+                hashes[number] = fingerprint(self.courier.content(wire)) if key is not None else b""
+            except ValueFault as fault:
+                field = "/".join(map(str, fault.path))
+                fates[number] = Fate(
+                    "invalid", fault.reason, field, "key" if number not in keys and self.keys.names else "invalid"
+                )
+            except OSError as why:
+                fates[number] = Fate("invalid", f"{why.filename}: {why.strerror}", code="invalid")
+        known = list(dict.fromkeys(keys.values()))
+        accepted = self.journal.accepted(known) if known else {}
+        kept = self.journal.held_under(known) if known and self.journal.count_held() else {}
+        parcels = []
+        first: dict[str, int] = {}
+        for number, wire in wires.items():
+            if number in fates:
+                continue
+            key = keys.get(number)
+            replaces = held[number - 1] if held is not None else None
+            fate = None if key is None else self._settled(key, number, hashes, first, accepted, kept, held is not None)
+            if fate is not None:
+                fates[number] = fate
+                continue
+            before = kept.get(key) if key is not None else None
+            same = before is not None and (replaces == before.id or before.hash == hashes[number])
+            attempts = before.attempts if before is not None and same else 0
+            parcels.append(Parcel(number, rows[number - 1], wire, key, hashes[number], replaces, attempts))
+        return Sorted(parcels, fates, keys, hashes, accepted, kept)
+
+    def _settled(
+        self,
+        key: str,
+        number: int,
+        hashes: Mapping[int, bytes],
+        first: dict[str, int],
+        accepted: Mapping[str, Accepted],
+        kept: Mapping[str, Held],
+        again: bool,
+    ) -> Fate | None:
+        """The fate of a row that is not sent; None: it goes."""
+        hash_, earlier = hashes[number], first.setdefault(key, number)
+        there, held = accepted.get(key), kept.get(key)
+        if earlier != number:
+            return _twice(key, same=hashes[earlier] == hash_)
+        if there is not None and not again and there.pass_ == self.journal.pass_:
+            return _twice(key, same=there.hash == hash_)
+        if held is not None and not again and held.word == "unknown" and not self.courier.plan.repeatable:
+            return attrs.evolve(_held_back(held), words="a row of this key is held for a decision: " + held.words)
+        if self.changed_only and there is not None and there.hash == hash_:
+            return Fate("unchanged", fresh=False)
+        if self.mode == "create_only" and there is not None:
+            return Fate("unchanged", fresh=False)
+        if self.mode == "update_only" and there is None:
+            return Fate("unchanged", fresh=False)
+        if held is not None and not again and held.hash == hash_ and self._stays_held(held):
+            return _held_back(held)
+        return None
+
+    def _stays_held(self, held: Held) -> bool:
+        """Whether the same row is not tried again: it was refused, and nothing of it has changed."""
+        return held.code == TWICE or (self.changed_only and held.word == "rejected")
+
+
+def _twice(key: str, *, same: bool) -> Fate:
+    if same:
+        return Fate("unchanged", fresh=False)
+    return Fate(
+        "invalid", f"the key {key} came already in this run, with other values; the first row counts", code=TWICE
+    )
+
+
+def _held_back(held: Held) -> Fate:
+    return Fate(held.word, held.words, held.field, held.code, held.status, None, held.attempts, fresh=False)

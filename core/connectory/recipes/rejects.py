@@ -1,0 +1,121 @@
+"""The file of rows held back: each row's own fields and why it was refused. Mended there, it is read again by a replay.
+
+`_held` is the row's number in the journal; `_run`, `_word`, `_code`, `_words`, `_attempts`, `_repeatable` and `_when`
+say what became of it. Other fields are the row's. In a CSV file lists and objects are JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from connectory.delivery.journal import Held
+from connectory.errors import ArgumentError, DestinationError
+from connectory.recipes.state import load
+from connectory.spec.words import Field
+from connectory.values.texts import parse_row
+
+MARK: Final = "_held"
+ABOUT: Final = (MARK, "_run", "_word", "_code", "_words", "_attempts", "_repeatable", "_when")
+FORMS: Final = (".jsonl", ".csv")
+_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+@attrs.frozen
+class RejectsFile:
+    """The file of one recipe, `.jsonl` or `.csv`; its folder is made. `fields` are the item's, for cells of CSV."""
+
+    path: Path
+    fields: Mapping[str, Field] = attrs.Factory(dict)
+
+    def write(self, held: Iterable[Held]) -> None:
+        """Put the file there in one step, readable by its user alone. Raises DestinationError."""
+        rows = [told(one) for one in held]
+        text = _csv(rows) if self.path.suffix.lower() == ".csv" else b"".join(_encode(row) + b"\n" for row in rows)
+        fresh = self.path.with_name(f".{self.path.name}.new")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+        except OSError as why:
+            raise DestinationError(
+                f"rejects {self.path}: {why.strerror}; the journal holds the rows all the same"
+            ) from why
+
+    def read(self) -> Iterator[tuple[dict[str, Any], int | None]]:
+        """The rows, and the numbers that the journal gave them. Raises ArgumentError where it cannot be read."""
+        try:
+            text = self.path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as why:
+            raise ArgumentError(f"{self.path}: {getattr(why, 'strerror', None) or 'not UTF-8'}") from None
+        read = self._cells if self.path.suffix.lower() == ".csv" else self._lines
+        for place, row in read(text):
+            number = row.get(MARK)
+            if number is not None and not str(number).isdecimal():
+                raise ArgumentError(f"{self.path}:{place}: {MARK} is the row's number in the journal, found {number!r}")
+            rest = {name: value for name, value in row.items() if name not in ABOUT}
+            yield rest, int(number) if number is not None else None
+
+    def _lines(self, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        for place, line in enumerate(text.split("\n"), 1):
+            if not line.strip():
+                continue
+            try:
+                row = _decode(line.encode())
+            except msgspec.DecodeError as why:
+                raise ArgumentError(f"{self.path}:{place}: not JSON ({why})") from None
+            if not isinstance(row, dict):
+                raise ArgumentError(f"{self.path}:{place}: expected an object")
+            yield place, row
+
+    def _cells(self, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        try:
+            heading = next(rows, [])
+            for row in rows:
+                if row and len(row) != len(heading):
+                    raise ArgumentError(
+                        f"{self.path}:{rows.line_num}: {len(row)} cells, the heading has {len(heading)}"
+                    )
+                if row:
+                    yield rows.line_num, parse_row(dict(zip(heading, row, strict=True)), self.fields)
+        except csv.Error as why:
+            raise ArgumentError(f"{self.path}:{rows.line_num}: not a CSV file ({why})") from None
+
+
+def told(held: Held) -> dict[str, Any]:
+    """A held row with what is known of it, as the file and the list show it."""
+    row = load(held.row)
+    values = row if isinstance(row, Mapping) else {"_row": row}
+    moment = datetime.fromtimestamp(held.at, UTC).isoformat(timespec="seconds")
+    words = f"{held.field}: {held.words}" if held.field else held.words
+    about = (held.id, held.run, held.word, held.code, words, held.attempts, held.repeatable, moment)
+    return {**values, **dict(zip(ABOUT, about, strict=True))}
+
+
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    heading = list(dict.fromkeys([*(name for row in rows for name in row if name not in ABOUT), *ABOUT]))
+    text = io.StringIO(newline="")
+    written = csv.writer(text, lineterminator="\n")
+    written.writerow(heading)
+    written.writerows([_cell(row.get(name)) for name in heading] for row in rows)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _encode(value).decode().strip('"')
