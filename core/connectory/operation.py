@@ -122,6 +122,12 @@ def styles_of(spec: Spec, operation: Operation, body: str) -> Styles:
     )
 
 
+def readers_of(spec: Spec, registry: Registry, styles: Styles, *, iso_as_text: bool = False) -> Readers:
+    """What reads the records of an operation."""
+    textual = registry.formats[styles.answer].textual
+    return Readers(spec.types, styles.datetime, registry.codecs, iso_as_text=iso_as_text, textual=textual)
+
+
 def wire_body(spec: Spec, operation: Operation) -> str:
     """The text of `wire.body` that holds here, a template still."""
     return str(operation.wire.body or spec.wire.body or "json")
@@ -156,7 +162,7 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
         pager=pager,
         pager_kind=registry.pagers[pager.use] if pager else None,
         records=operation.records or (pager.records if pager else None) or (Records(path=_WHOLE) if pager else None),
-        read=Readers(spec.types, styles.datetime, registry.codecs).of(operation.returns),
+        read=readers_of(spec, registry, styles).of(operation.returns),
         item=writers.of(item_type) if item_type is not None else None,
         items=operation.batch.items if operation.batch else None,
         judges=(*compile_rules(rules, registry.outcomes, registry.codecs, does), *builtin),

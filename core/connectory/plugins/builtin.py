@@ -5,28 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import msgspec
-
-from connectory.answers import read_json, read_text
 from connectory.destinations.kinds import DESTINATIONS
+from connectory.formats import FORMATS
 from connectory.outcomes import OUTCOMES
 from connectory.paging.kinds import PAGERS
 from connectory.plugins.hookspecs import hookimpl
 from connectory.plugins.kinds import BatchKind, Codec, DestinationKind, Format, NoOptions, OutcomeKind, PagerKind
 from connectory.spec.language import Batch
 from connectory.values.codecs import BUILT_IN
-
-_encode_json = msgspec.json.Encoder(decimal_format="number").encode
-
-
-def _write_text(value: Any) -> bytes:
-    return str(value).encode()
-
-
-def _write_bytes(value: Any) -> bytes:
-    if not isinstance(value, bytes | bytearray):
-        raise ValueError("expected bytes")
-    return bytes(value)
 
 
 def cut_chunks(batch: Batch, items: Iterable[tuple[Any, int]]) -> Iterator[list[Any]]:
@@ -69,11 +55,7 @@ def connectory_codecs() -> Mapping[str, Codec]:
 
 @hookimpl
 def connectory_formats() -> Mapping[str, Format]:
-    return {
-        "json": Format("application/json", read_json, _encode_json),
-        "text": Format("text/plain; charset=utf-8", read_text, _write_text),
-        "bytes": Format("application/octet-stream", lambda body: body, _write_bytes),
-    }
+    return FORMATS
 
 
 @hookimpl

@@ -116,11 +116,17 @@ class Codec:
 
 @attrs.frozen
 class Format:
-    """How a body is written or read: `write(value)` gives bytes, `read(bytes)` a value; ValueError if it is not so."""
+    """How a body is written or read: `write(value)` gives bytes, `read(bytes)` a value; ValueError if it is not so.
+
+    `needs` is a package that must be installed; an extra of the format's name brings it. `textual` says that every
+    value read is a text (a table, XML): declared types then tell what it stands for.
+    """
 
     media_type: str
     read: Callable[[bytes], Any] | None
     write: Callable[[Any], bytes] | None
+    textual: bool = False
+    needs: str = ""
 
 
 @attrs.frozen

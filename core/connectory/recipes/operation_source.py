@@ -8,7 +8,7 @@ import attrs
 
 from connectory.errors import ArgumentError
 from connectory.invoke import Engine
-from connectory.operation import Plan
+from connectory.operation import Plan, readers_of
 from connectory.recipes.context import Context
 from connectory.recipes.recipe import FromOperation, check_source
 from connectory.recipes.source import Chunk, Position
@@ -57,8 +57,7 @@ class OperationSource:
         """The connector is closed by the run."""
 
     def _readers(self, *, iso_as_text: bool) -> Readers:
-        types, style = self.engine.spec.types, self.plan.styles.datetime
-        return Readers(types, style, self.engine.registry.codecs, iso_as_text=iso_as_text)
+        return readers_of(self.engine.spec, self.engine.registry, self.plan.styles, iso_as_text=iso_as_text)
 
 
 def open_operation(context: Context, options: FromOperation) -> OperationSource:

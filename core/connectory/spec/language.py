@@ -43,7 +43,7 @@ Does = Literal["read", "write", "destroy"]
 OutcomeWord = Literal[
     "ok", "accepted", "throttled", "expired", "retry", "rejected", "missing", "exists", "denied", "failed"
 ]
-AnswerFormat = NewType("AnswerFormat", str)  # json, text, bytes, or a plug-in's format
+AnswerFormat = NewType("AnswerFormat", str)  # one of the built-in formats, or a plug-in's
 StatusText = NewType("StatusText", str)  # 404, 5xx, 400-499
 Rate = NewType("Rate", str)  # 5000/day, 100/10s, 2/second
 
@@ -145,11 +145,15 @@ class Wire:
     """How values are written on this vendor's wire; per operation only the exceptions."""
 
     body: BodyFormat | None = word(
-        "how a body is written: json (default), form, query, multipart, text, bytes, or a setting",
+        "how a body is written: json (default), form, query, multipart, csv, tsv, ndjson, xml, text, bytes; "
+        "or a setting",
         None,
         names="settings",
     )
-    answer: AnswerFormat | None = word("how an answer is read (default json)", None)
+    answer: AnswerFormat | None = word(
+        "how an answer is read: json (default), csv, tsv, ndjson, xml, text, bytes; a gzip or zip file is unpacked",
+        None,
+    )
     lists: ListStyle | None = word(
         "lists in query and form: a=1&a=2 (repeat, default), a=1,2 (comma), a[]=1, a[0]=1 ...", None
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import attrs
@@ -121,6 +122,9 @@ def _named_by_plugins(registry: Registry) -> Mapping[Any, Callable[[str], Any]]:
         def check(text: str) -> None:
             if text not in known and "{{" not in text:
                 raise ValueError(f"no format '{text}'{nearest(text, known)}")
+            needed = registry.formats[text].needs if text in registry.formats else ""
+            if needed and find_spec(needed) is None:
+                raise ValueError(f"'{text}' needs the package {needed}: pip install 'connectory[{text}]'")
 
         return check
 

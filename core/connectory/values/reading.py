@@ -13,6 +13,7 @@ from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeEx
 from connectory.spec.words import Field
 from connectory.values import shapes
 from connectory.values.codecs import find_codec
+from connectory.values.texts import parse_text
 
 Read = Callable[[Any], Any]
 Fields = Mapping[str, Field]
@@ -28,13 +29,22 @@ class Readers:
     With `iso_as_text` moments, days and decimals that stand in the answer as ISO 8601 or as numbers stay as they are,
     for destinations that read those themselves; only the vendor's own writings (Unix seconds, patterns) are converted.
 
+    With `textual` every value is a text, as in a table: numbers and booleans are read from it too.
+
     A value that cannot be read as declared is handed over as it came, with a ValueWarning: one odd date must not cost
     the other records.
     """
 
     def __init__(
-        self, types: Mapping[str, Fields], datetime: str, codecs: Mapping[str, Codec], *, iso_as_text: bool = False
+        self,
+        types: Mapping[str, Fields],
+        datetime: str,
+        codecs: Mapping[str, Codec],
+        *,
+        iso_as_text: bool = False,
+        textual: bool = False,
     ) -> None:
+        self._textual = textual
         self._iso_as_text = iso_as_text
         self._types = types
         self._datetime = datetime
@@ -57,9 +67,12 @@ class Readers:
             case Scalar(name="decimal"):
                 return _lenient(_read_decimal)
             case Scalar() | OneOf():
-                return None
+                numeric = not isinstance(expression, Scalar) or expression.name in _FROM_TEXT
+                return _lenient(lambda value: _read_text(value, expression)) if self._textual and numeric else None
             case ListOf(item=item):
                 inner = self.of(item)
+                if self._textual:  # one element of a name is no list in XML, and a cell of a table holds one
+                    return _read_list_of_text(inner or _as_it_came)
                 return None if inner is None else _read_list(inner)
             case MapOf(value=held):
                 inner = self.of(held)
@@ -100,6 +113,7 @@ class Readers:
                 )
 
 
+_FROM_TEXT = frozenset({"int", "byte", "int16", "int32", "int64", "float", "bool"})
 _ISO = frozenset({"rfc3339", "utc", "utc_naive"})
 _KINDS: Mapping[str, shapes.Kind] = {
     **dict.fromkeys(("str", "uuid", "url", "secret", "file"), "text"),
@@ -132,6 +146,17 @@ def _lenient(read: Read) -> Read:
             return value
 
     return lenient
+
+
+def _read_text(value: Any, expression: TypeExpr) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = parse_text(value, expression)
+    return float(found) if isinstance(found, Decimal) else found
+
+
+def _read_list_of_text(inner: Read) -> Read:
+    return lambda value: [inner(item) for item in value] if isinstance(value, list) else [inner(value)]
 
 
 def _read_list(inner: Read) -> Read:
