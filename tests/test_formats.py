@@ -88,6 +88,7 @@ types: {Person: {id: int! key, name: str, since: datetime, paid: decimal, tags: 
         (zipped(b"a\n", b"b\n"), "zip archive of 2 files"),
         (zipped(b"a\n")[:-30], "zip archive that cannot be unpacked"),
     ],
+    ids=["twice", "ragged", "open quote", "no text", "cut gzip", "two files", "cut zip"],
 )
 def test_what_is_no_table_is_an_error_and_never_no_rows(body: bytes, message: str) -> None:
     read = FORMATS["csv"].read
