@@ -19,13 +19,12 @@ from typing import Final
 import attrs
 
 from connectory.clock import Clock
-from connectory.limits.budgets import Budget, Window
+from connectory.limits.budgets import Budget, Window, grain_of
 from connectory.limits.ledger import TICKET_SECONDS, Ticket, WindowSpent
 
 _STEP: Final = 0.1  # seconds that the clocks may differ without one of them having been set
 _SHORT: Final = 3600.0  # windows up to here do not believe a leap forward
 _DAYS_KEPT: Final = 8
-_EXACT: Final = 10_000  # windows of more calls remember them by ten-thousandths of their length, rounded up
 
 
 @attrs.frozen
@@ -164,10 +163,10 @@ class Account:
 
     def bucket_used(self) -> float:
         """What is missing in the bucket. A call's part begins to come back when the call has ended."""
-        full = self._bucket_full()
+        full = self.bucket_full()
         return self.calls + max(0.0, full - self.now) * self.budget.refill
 
-    def _bucket_full(self) -> float:
+    def bucket_full(self) -> float:
         row = self.db.execute("SELECT full FROM bucket WHERE budget=?", (self.id,)).fetchone()
         return float(row[0]) if row else -math.inf
 
@@ -215,7 +214,7 @@ class Account:
         for window in self.budget.days:
             self._count_day(window, 1)
         if self.budget.bucket is not None:
-            self._refill_until(max(self._bucket_full(), at) + 1 / self.budget.refill)
+            self._refill_until(max(self.bucket_full(), at) + 1 / self.budget.refill)
 
     def _count_rolling(self, window: Window, at: float) -> None:
         span = window.seconds
@@ -223,8 +222,8 @@ class Account:
         number, count = (last[0] if last else 0) + 1, 1
         if last is not None:
             at = max(at, last[2])
-            grain = span / _EXACT
-            if window.count > _EXACT and last[2] // grain == at // grain:
+            grain = grain_of(window)
+            if grain and last[2] // grain == at // grain:
                 count += last[1]
                 self.db.execute("DELETE FROM finish WHERE budget=? AND span=? AND number=?", (self.id, span, last[0]))
         self.db.execute("INSERT INTO finish VALUES (?, ?, ?, ?, ?)", (self.id, span, number, count, at))
@@ -317,6 +316,11 @@ class Account:
             " AND (expires < ?2 - 1 OR abs(max(ready, ?5) - max(?1, ?5)) > 0.01)",
             (ready, expires, self.id, self.place, self.now),
         )
+
+    def leave_queue(self) -> None:
+        """Give up the place in this queue."""
+        if self.place is not None:
+            self.db.execute("DELETE FROM ticket WHERE budget=? AND number=?", (self.id, self.place))
 
     # Clocks ---------------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,8 @@ from connectory.spec.words import parse_duration
 DAY: Final = 86400.0
 # A month is any 31 days: never too fast, whichever month it is.
 _PERIODS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": DAY, "week": 7 * DAY, "month": 31 * DAY}
+_EXACT: Final = 10_000  # windows of more calls are remembered by ten-thousandths of their length, rounded up
+_SHARE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(?:([a-z]+)|(\d.*))")
 
 
@@ -103,6 +105,41 @@ class Window:
         return f"{self.count} {words.get(self.seconds, f'in {_shown(self.seconds)}')}"
 
 
+def parse_share(text: str) -> Fraction:
+    """`80%` as a part of 1. Raises ValueError."""
+    found = _SHARE.fullmatch(text.strip())
+    share = Fraction(found[1]) / 100 if found else Fraction(0)
+    if not 0 < share <= 1:
+        raise ValueError(f"'{text}' is no share: write a percentage above 0% and up to 100%, as 80%")
+    return share
+
+
+@attrs.frozen
+class Restraint:
+    """What one caller leaves to others of a limit: its calls go only while all that was used stays below its part.
+
+    `share` is the part of each window that may be in use when it calls, `reserve` how many calls of each window are
+    left besides. Windows of no more calls than the reserve, and those of a single call, are not touched: they set the
+    pace and come back soon.
+    """
+
+    share: Fraction = attrs.field(default=Fraction(1))
+    reserve: int = 0
+
+    def of(self, count: int) -> int:
+        """The part of a window of so many calls."""
+        left = count - self.reserve if count > self.reserve else count
+        return max(1, min(left, int(self.share * count)))
+
+
+NO_RESTRAINT: Final = Restraint()
+
+
+def grain_of(window: Window) -> float:
+    """The length of time whose ended calls a ledger remembers as one, at the moment of the last; 0: each by itself."""
+    return window.seconds / _EXACT if window.count > _EXACT else 0.0
+
+
 @attrs.frozen(cache_hash=True)
 class Budget:
     """One limit as one owner spends it. All that it says holds at once.
@@ -114,6 +151,8 @@ class Budget:
     `transit` is for how many seconds a call that has not ended may still be on its way to the vendor's counter
     (connecting, queueing). After that it counts as received, however long its answer takes.
 
+    `restraint` is what this caller leaves to others; those who share the key each have their own.
+
     Raises ValueError for numbers that are not above 0 and for a burst without a window.
     """
 
@@ -124,6 +163,7 @@ class Budget:
     concurrent: int | None = attrs.field(default=None, validator=_positive)
     burst: int | None = attrs.field(default=None, validator=_positive)
     transit: float = attrs.field(default=30.0, converter=float, validator=_positive)
+    restraint: Restraint = NO_RESTRAINT
     # The windows again, sorted by how they are counted, so that no call has to. A gap is one call in so many seconds.
     rolling: tuple[Window, ...] = attrs.field(init=False, eq=False, repr=False)
     days: tuple[Window, ...] = attrs.field(init=False, eq=False, repr=False)
@@ -159,6 +199,25 @@ class Budget:
             if window.zone is None and window is not bucket:
                 counts[window.seconds] = min(window.count, counts.get(window.seconds, window.count))
         return tuple(Window(count, seconds) for seconds, count in counts.items())
+
+    @property
+    def restrained(self) -> Budget | None:
+        """The windows and the bucket again where the restraint makes them smaller; None where it changes nothing.
+
+        The key is that of a queue for those who leave as much: they do not stand in the way of those who leave less.
+        """
+        part = self.restraint.of
+        smaller = [
+            attrs.evolve(window, count=part(window.count))
+            for window in (*self.rolling, *self.days)
+            if part(window.count) < window.count
+        ]
+        burst = None if self.burst is None else part(self.burst)
+        if not smaller and burst == self.burst:
+            return None
+        bucket = () if self.bucket is None else (self.bucket,)
+        key = f"{self.key}/{self.restraint.share}/{self.restraint.reserve}"
+        return Budget(key, self.name, (*bucket, *smaller), burst=burst, transit=self.transit)
 
     @property
     def bounds(self) -> bool:

@@ -19,6 +19,7 @@ import attrs
 from connectory.clock import Clock
 from connectory.errors import ConnectoryError, LimitReached
 from connectory.limits.budgets import Budget, Window
+from connectory.limits.forecast import History
 
 # A waiter shows at least so often that it is alive; its place is given away when it was silent for TICKET_SECONDS.
 HEARTBEAT_SECONDS: Final = 2.0
@@ -129,6 +130,9 @@ class Ledger(Protocol):
 
     def spent(self, budget: Budget) -> Spent:
         """How a budget stands. Changes nothing."""
+
+    def history(self, budget: Budget) -> History:
+        """What a forecast has to know of a budget. Changes nothing."""
 
 
 def acquire(

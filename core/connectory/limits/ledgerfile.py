@@ -28,6 +28,8 @@ from connectory.limits.tables import SCHEMA, TABLES
 
 FORMAT: Final = 1
 BUSY_SECONDS: Final = 30.0
+_LOOK_EVERY: Final = 0.005  # seconds; those who open one ledger at the same moment should begin at the same moment
+_LOOK_AGAIN_MS: Final = 2  # SQLite's own waits grow to 100 ms: whoever has waited longest would look least often
 _APPLICATION: Final = 0x436E4C67  # "CnLg", so that another program's database is known as such
 _BLIND_LEASES: Final = 600.0  # for so long may somebody hold a permit that the lost file knew of
 _BROKEN: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -54,6 +56,19 @@ def is_broken(error: sqlite3.Error) -> bool:
     return code is not None and (code & 0xFF) in _BROKEN
 
 
+def patiently(db: sqlite3.Connection, statements: str) -> None:
+    """Run statements that need the file for themselves, as soon as nobody else has it. Raises sqlite3.Error."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.executescript(statements)
+        except sqlite3.OperationalError as why:
+            if (why.sqlite_errorcode & 0xFF) != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        else:
+            return
+
+
 def identity_of(path: Path) -> Identity | None:
     """What tells this file from another one put in its place; None where there is none."""
     try:
@@ -70,7 +85,7 @@ def open_file(path: Path, now: float, *, own_folder: bool, broken: Identity | No
     """
     try:
         _prepare_folder(path.parent, own_folder)
-        with FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600):
+        with FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600, poll_interval=_LOOK_EVERY):
             if broken is not None and identity_of(path) == broken:
                 _begin_blind(path, now)
             elif not path.exists():
@@ -138,6 +153,7 @@ def _connect(path: Path) -> Opened:
     try:
         _check(db, path)
         db.execute("PRAGMA synchronous=NORMAL")
+        db.execute(f"PRAGMA busy_timeout={_LOOK_AGAIN_MS}")
         db.execute("PRAGMA journal_size_limit=4194304")
         notes = dict(db.execute("SELECT name, value FROM note").fetchall())
     except BaseException as why:

@@ -17,8 +17,11 @@ import platformdirs
 from connectory.clock import Clock, SystemClock
 from connectory.limits.accounts import Account, Instant, Lack, open_account, read_instant
 from connectory.limits.budgets import DAY, Budget
+from connectory.limits.forecast import History
+from connectory.limits.histories import read_history
 from connectory.limits.ledger import Lease, LedgerError, LedgerWarning, Spent, Ticket, Wait
-from connectory.limits.ledgerfile import Opened, identity_of, is_broken, open_file, unusable
+from connectory.limits.ledgerfile import Opened, identity_of, is_broken, open_file, patiently, unusable
+from connectory.limits.restrained import all_restrained, open_restrained
 from connectory.limits.tables import TABLES
 
 LONGEST_HOLD: Final = 31 * DAY  # a misread date must not stop a vendor for ever
@@ -57,10 +60,16 @@ class SqliteLedger:
             accounts = [open_account(opened.db, budget, instant, opened.blind) for budget in budgets]
             for account in accounts:
                 account.read_queue(ticket)
+            restrained = list(all_restrained(accounts, instant, ticket))
+            queues, held_back = [one.queue for one in restrained], [one.lack for one in restrained]
+            if any(held_back):
+                for account in accounts:
+                    account.leave_queue()
+                return _refuse(queues, held_back, ticket)
             lacks = [max(account.lacks(), key=lambda lack: lack.seconds, default=None) for account in accounts]
             if not any(lacks):
-                return _grant(accounts, ticket, lease_seconds, instant)
-            return _refuse(accounts, lacks, ticket)
+                return _grant(accounts, queues, ticket, lease_seconds, instant)
+            return _refuse([*accounts, *queues], [*lacks, *held_back], ticket)
 
         return self._run(work)
 
@@ -97,7 +106,9 @@ class SqliteLedger:
         def work(opened: Opened, instant: Instant) -> Spent:
             account = open_account(opened.db, budget, instant, opened.blind)
             account.read_queue(None)
+            own = open_restrained(account, instant, None)
             waits = [lack.seconds for lack in account.lacks()]
+            waits += [own.lack.seconds] if own is not None and own.lack is not None else []
             return Spent(
                 now=account.now,
                 windows=tuple(account.window_spent(window) for window in budget.windows),
@@ -106,6 +117,12 @@ class SqliteLedger:
                 held_until=account.held if account.held > account.now else None,
                 room_at=account.now + max(waits, default=0.0),
             )
+
+        return self._run(work, keep=False)
+
+    def history(self, budget: Budget) -> History:
+        def work(opened: Opened, instant: Instant) -> History:
+            return read_history(open_account(opened.db, budget, instant, opened.blind))
 
         return self._run(work, keep=False)
 
@@ -142,7 +159,7 @@ class SqliteLedger:
         opened = self._ready()
         db = opened.db
         try:
-            db.execute("BEGIN IMMEDIATE")
+            patiently(db, "BEGIN IMMEDIATE")
             # The clock is read when it is our turn: a moment read before waiting for others would be an old one.
             result = work(opened, read_instant(self._clock))
             db.execute("COMMIT" if keep else "ROLLBACK")
@@ -166,7 +183,7 @@ class SqliteLedger:
             self._close()
         self._opened = self._open(None)
         self._transact(lambda opened, instant: _sweep(opened.db, instant), keep=True)
-        self._opened.db.executescript("PRAGMA incremental_vacuum(1000)")  # by `execute` it would give back one page
+        patiently(self._opened.db, "PRAGMA incremental_vacuum(1000)")  # by `execute` it would give back one page
         return self._opened
 
     def _open(self, broken: tuple[int, int] | None) -> Opened:
@@ -178,11 +195,13 @@ class SqliteLedger:
             self._opened = None
 
 
-def _grant(accounts: Sequence[Account], ticket: Ticket, lease_seconds: float, instant: Instant) -> Lease:
+def _grant(
+    accounts: Sequence[Account], queues: Sequence[Account], ticket: Ticket, lease_seconds: float, instant: Instant
+) -> Lease:
     expires = [account.grant(ticket.id, lease_seconds) for account in accounts]
     for account in accounts:
         account.keep_time(instant)
-    if any(account.place is not None for account in accounts):
+    if any(account.place is not None for account in (*accounts, *queues)):
         accounts[0].db.execute("DELETE FROM ticket WHERE id=?", (ticket.id,))
     return Lease(ticket.id, tuple(account.budget for account in accounts), accounts[0].now, min(expires))
 
