@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -124,6 +125,12 @@ def outline(value: Any) -> Any:
 def test_lists_objects_and_nulls_keep_their_outline(value: Any) -> None:
     assert outline(stand_in(value)) == outline(value)
     assert stand_in(value) == stand_in(json.loads(json.dumps(value)))
+
+
+def test_numbers_keep_their_digits_and_their_kind() -> None:
+    assert [stand_in(value) for value in (5551234, -1.5, Decimal("-1.50"), 0, 1e300)] == [
+        *(1604443, -3.3, Decimal("-3.87"), 0, 1e300)
+    ]
 
 
 def test_a_full_name_and_an_address_fit_the_names_they_are_made_of() -> None:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
@@ -45,7 +46,7 @@ def stand_in(value: Any) -> Any:
         return _text(value)
     if isinstance(value, bool):
         return False  # of two values either is told by its stand-in
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return _number(value)
     if isinstance(value, Mapping):
         return {key: stand_in(inner) for key, inner in value.items()}
@@ -115,7 +116,7 @@ class StandIns:
             }
         if isinstance(value, list | tuple):
             return [self._replace(item, scope) for item in value]
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             return stand_in(value) if str(value) in self._known else value
         return value
 
@@ -293,9 +294,9 @@ def _letter(letter: str, number: int, turn: int) -> str:
     return other.upper() if letter.isupper() else other
 
 
-def _number(value: float) -> Any:
+def _number(value: float | Decimal) -> Any:
     """A number of as many digits; exponents, and what is no number, stay."""
-    written = repr(value)
+    written = str(value)
     if not re.fullmatch(r"-?\d+(\.\d+)?", written):
         return value
     return type(value)(_words(written))

@@ -1,0 +1,127 @@
+"""`connectory mutate`: what the tests of a spec notice, shown by planting every mistake in it."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from connectory.commands.messages import note
+from connectory.commands.project import project_root, registry_of
+
+if TYPE_CHECKING:
+    from connectory.testing.mutation import Subject, Verdict
+    from connectory.testing.verdicts import Found
+
+PAGE: Final = "mutation.md"
+REASONS: Final = "mutation.yaml"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  connectory mutate acme                    every mistake in specs/acme.yaml, one at a time
+  connectory mutate acme --sample 100       a hundred of them, always the same
+  connectory mutate acme --only pagers/     those at places that begin so
+  connectory mutate --write                 all of the project's specs, and docs/mutation.md
+
+Each line is a mistake that no test noticed. A reason for it may stand in docs/mutation.yaml: vendor, then the mistake
+as it is shown (or with * in it), then the reason."""
+)
+@click.argument("vendors", nargs=-1, metavar="[VENDOR]...")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Only N mistakes of each spec, always the same.")
+@click.option("--only", default="", metavar="PLACE", help="Only mistakes at places that begin so, as pagers/.")
+@click.option(
+    "--at-least", type=click.FloatRange(0, 100), default=95.0, show_default=True, help="Per cent to be noticed."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Processes [default: one for each processor].")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.option("--write", is_flag=True, help=f"Write docs/{PAGE} in the project.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    vendors: tuple[str, ...],
+    sample: int | None,
+    only: str,
+    at_least: float,
+    jobs: int | None,
+    as_json: bool,
+    write: bool,
+) -> None:
+    """Plant every mistake in a spec, one at a time, and name those that no test of VENDOR notices."""
+    from connectory.testing.verdicts import Found, read_reasons, report
+
+    root = project_root(ctx.obj)
+    docs = (root or Path.cwd()) / "docs"
+    reasons = read_reasons(docs / REASONS)
+    found: list[Found] = []
+    for subject in _subjects(ctx.obj, vendors, root):
+        one = Found(
+            subject.vendor, _file(subject), list(_judged(subject, sample, only, jobs)), reasons.get(subject.vendor, {})
+        )
+        found.append(one)
+        if not as_json:
+            for line in _lines(one):
+                click.echo(line)
+        note(one.summary())
+    if as_json:
+        _print_json(found)
+    if write:
+        docs.mkdir(exist_ok=True)
+        (docs / PAGE).write_text(report(found, f"docs/{REASONS}"), encoding="utf-8", newline="\n")
+        note(f"wrote {docs / PAGE}")
+    if any(one.share < at_least for one in found):
+        ctx.exit(1)
+
+
+def _subjects(project: str | None, vendors: Sequence[str], root: Path | None) -> Iterator[Subject]:
+    """The vendors named, else those whose specs the project holds."""
+    from connectory.errors import ArgumentError, nearest
+    from connectory.testing.mutation import Subject
+
+    known = registry_of(project).specs
+    own = [vendor for vendor, source in known.items() if root is not None and source.origin == str(root)]
+    if not vendors and not own:
+        raise ArgumentError("no specs/ here: name a VENDOR, or go to a project")
+    for vendor in vendors or own:
+        if vendor not in known:
+            raise ArgumentError(f"no connector '{vendor}'{nearest(vendor, known)} (there are {', '.join(known)})")
+        yield Subject(vendor, root, (root or Path.cwd()) / "cassettes")
+
+
+def _file(subject: Subject) -> str:
+    from connectory.testing.mutation import hunt_of
+
+    file = str(hunt_of(subject).source.file)
+    return os.path.relpath(file) if Path(file).is_relative_to(Path.cwd()) else file
+
+
+def _judged(subject: Subject, sample: int | None, only: str, jobs: int | None) -> list[Verdict]:
+    """Raises ConnectoryError when tests fail without any mistake: they would prove nothing."""
+    from connectory.errors import ConnectoryError
+    from connectory.testing.mutation import hunt_of, judge
+
+    hunt = hunt_of(subject)
+    if failing := list(hunt.failing()):
+        told = ", ".join(failing[:5]) + (f" and {len(failing) - 5} more" if len(failing) > 5 else "")
+        raise ConnectoryError(f"{subject.vendor}: {told} fail without any mistake planted: mend them first (pytest)")
+    numbers = [n for n, mutant in enumerate(hunt.mutants) if mutant.key.startswith(only)]
+    if sample is not None and sample < len(numbers):
+        numbers = sorted(random.Random(0).sample(numbers, sample))
+    return list(judge(subject, numbers, jobs))
+
+
+def _lines(one: Found) -> Iterator[str]:
+    for verdict in one.survivors:
+        why = one.reason(verdict)
+        yield f"{one.file}:{verdict.line} {verdict.key}{f' ({why})' if why else ''}"
+
+
+def _print_json(found: Sequence[Found]) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode([one.as_data() for one in found]), indent=2).decode())
