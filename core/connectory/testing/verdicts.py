@@ -65,7 +65,7 @@ class Found:
         return next((why for pattern, why in self.reasons.items() if _fits(pattern, verdict.key)), "")
 
     def summary(self) -> str:
-        """One line: `12twenty: 97.2 % of 640 mutants killed (18 survived); 358 refused by check, 1 the same`."""
+        """One line: `acme: 97.2 % of 640 mutants killed (18 survived); 358 refused by check, 1 the same`."""
         counts = self.counts
         tried = counts["killed"] + counts["survived"]
         return (
