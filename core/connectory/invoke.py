@@ -22,7 +22,7 @@ from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
 from connectory.operation import SPOTS, Arguments, Plan, bind, identifying_paths, make_plan, named_item_type, wire_body
 from connectory.outcomes import conditions_hold, judge
-from connectory.paging.walk import Walk, find_records, no_records
+from connectory.paging.walk import Trail, Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
 from connectory.request import Constants, build
@@ -137,7 +137,7 @@ class Engine:
     def _read_again(self, plan: Plan, given: Given, record: Any) -> Any:
         """The record as it stands after a call, or what that call said of it where it cannot be found yet."""
         try:
-            detail = self._detailed(plan, {**given, **(record if isinstance(record, dict) else {})}, record)
+            detail = self.detailed(plan, {**given, **(record if isinstance(record, dict) else {})}, record)
         except ConnectoryError as why:
             why.add_note(f"{plan.name} was done; only reading the record again failed")
             raise
@@ -180,10 +180,19 @@ class Engine:
 
     def pages(self, plan: Plan, given: Given, most: int | None = None) -> Iterator[Page]:
         """The pages of a list, records as they came. `most` is how many records are wanted, where that is known."""
-        with self._naming(plan):
-            yield from self._pages(plan, given, most)
+        for page, _ in self.walk(plan, given, most):
+            yield page
 
-    def _pages(self, plan: Plan, given: Given, most: int | None) -> Iterator[Page]:
+    def walk(
+        self, plan: Plan, given: Given, most: int | None = None, start: Trail | None = None
+    ) -> Iterator[tuple[Page, Callable[[], Trail]]]:
+        """The pages of a list and, at each, where the walk is behind it; `start` goes on with an earlier walk."""
+        with self._naming(plan):
+            yield from self._walk(plan, given, most, start)
+
+    def _walk(
+        self, plan: Plan, given: Given, most: int | None, start: Trail | None
+    ) -> Iterator[tuple[Page, Callable[[], Trail]]]:
         assert plan.records is not None
         arguments = bind(plan, given)
         purpose = self.purpose(plan)
@@ -192,19 +201,22 @@ class Engine:
             found = find_records(plan.records, answer)
             if not isinstance(found, list):
                 raise no_records(plan.name, plan.records, answer, found)
-            yield Page(PageRequest(), plan.records, found, answer)
+            yield Page(PageRequest(), plan.records, found, answer), lambda: Trail(None, pages=1, read=len(found))
             return
         pager = plan.pager
         if most is not None and pager.largest is not None and most < pager.largest:
             pager = attrs.evolve(pager, largest=most)
-        yield from Walk(
+        walk = Walk(
             name=f"{self.spec.name} {plan.name}",
             pager=pager,
             kind=plan.pager_kind,
             where=plan.records,
             fetch=lambda asked: self.line.exchange(purpose, self.request(plan, arguments, asked))[1],
             ahead=self.concurrency if most is None else 1,
-        ).pages()
+            start=start,
+        )
+        for page in walk.pages():
+            yield page, lambda: walk.trail
 
     def complete(self, plan: Plan, records: Iterable[Any], most: int | None = None) -> Iterator[Any]:
         """Each record laid under its detail, in order, as many at once as the limits allow; at most `most` of them."""
@@ -214,13 +226,13 @@ class Engine:
             if not wanted:
                 return
             for record in in_order(
-                lambda one: self._detailed(plan, one, one), wanted, self.concurrency, "connectory-detail"
+                lambda one: self.detailed(plan, one, one), wanted, self.concurrency, "connectory-detail"
             ):
                 if record is not None:
                     found += 1
                     yield record
 
-    def _detailed(self, plan: Plan, source: Mapping[str, Any], record: Any) -> Any:
+    def detailed(self, plan: Plan, source: Mapping[str, Any], record: Any) -> Any:
         """The record under its detail; None where it is gone."""
         link = plan.operation.detail
         assert link is not None  # seen to before anything was sent
@@ -238,15 +250,18 @@ class Engine:
         """The arguments of a list once for each parent record, with the parent's fields that are kept."""
         link = plan.operation.parent
         assert link is not None  # seen to before anything was sent
-        parent = self.plan(link.operation)
-        for page in self.pages(parent, {}):
+        for page in self.pages(self.plan(link.operation), {}):
             for record in page.records:
                 if conditions_hold(link.when, record):
-                    kept = {name: path.find(record) for name, path in link.keep.items()}
-                    yield (
-                        {**given, **linked(link, record, plan)},
-                        {k: None if v is MISSING else v for k, v in kept.items()},
-                    )
+                    filled, kept = self.for_parent(plan, record)
+                    yield {**given, **filled}, kept
+
+    def for_parent(self, plan: Plan, record: Any) -> tuple[Given, Mapping[str, Any]]:
+        """The arguments that a parent record fills, and its fields that are kept."""
+        link = plan.operation.parent
+        assert link is not None
+        kept = {name: path.find(record) for name, path in link.keep.items()}
+        return linked(link, record, plan), {k: None if v is MISSING else v for k, v in kept.items()}
 
     def deliver(
         self,

@@ -57,7 +57,7 @@ def test_a_recipe_is_checked_against_its_vendor(cli: Cli, project: Path) -> None
     wrong = {
         RECIPE.replace(
             "customers.list", "customer.list"
-        ): "2:36 /from/operation: no operation 'customer.list'; did you mean",
+        ): "2:36 /from/operation: shop: no operation 'customer.list'; did you mean",
         RECIPE.replace(
             "connector: shop", "connector: shp"
         ): "2:19 /from/connector: no connector 'shp'; did you mean 'shop'?",

@@ -150,36 +150,18 @@ def _check_spec(subject: Subject) -> list[Fault]:
 
 
 def _check_recipe(subject: Subject) -> list[Fault]:
-    from connectory.connecting import open_spec
-    from connectory.describe import plan_of
-    from connectory.errors import ArgumentError, SpecError
-    from connectory.recipes.recipe import check_source, load_recipe
+    from connectory.errors import SpecError
+    from connectory.recipes.checks import check_recipe
 
     registry = _registry(subject.root)
     if isinstance(registry, list):
         return registry
     assert isinstance(subject.file, Path)
     try:
-        loaded = load_recipe(registry, subject.file)
-        if loaded.recipe.from_.kind != "connector":
-            return []
-        source = loaded.recipe.from_.options
-        try:
-            spec = open_spec(source.connector, subject.root).spec
-        except ArgumentError as why:
-            return [loaded.fault(("from", "connector"), str(why))]
-        if source.operation not in spec.operations:
-            return [loaded.fault(("from", "operation"), _no_operation(source.operation, spec.operations))]
-        check_source(loaded, plan_of(spec, registry, source.operation))
+        check_recipe(registry, subject.file, subject.root)
     except SpecError as why:
         return list(why.faults)
     return []
-
-
-def _no_operation(name: str, operations: Mapping[str, object]) -> str:
-    from connectory.errors import nearest
-
-    return f"no operation '{name}'{nearest(name, operations)}"
 
 
 def _check_plugin(subject: Subject) -> list[Fault]:

@@ -1,7 +1,11 @@
-"""From page to page: asks for the next one, in order, ahead where it can, and refuses to go in circles."""
+"""From page to page: asks for the next one, in order, ahead where it can, and refuses to go in circles.
+
+A walk can be left behind any page and gone on with later, by another process: `Walk.trail` says where it is then.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +23,7 @@ from connectory.spec.places import MISSING
 from connectory.spec.words import Records
 
 MOST_EMPTY = 100  # empty pages in a row that still promise more
+MOST_REMEMBERED = 200  # requests that a trail remembers, lest the pages run in circles from start to start
 
 Fetch = Callable[[PageRequest], Answer]
 T = TypeVar("T")
@@ -28,9 +33,31 @@ class CountWarning(UserWarning):
     """A list did not hold as many records as the vendor said."""
 
 
+@attrs.frozen
+class Trail:
+    """A walk so far: what to ask for next (None: all was read), what was asked last, and what the guards know.
+
+    `size` is how many records the first page had, `seen` are digests of the last requests, `last` of the last page.
+    """
+
+    following: PageRequest | None
+    current: PageRequest | None = None
+    pages: int = 0
+    read: int = 0
+    total: int | None = None
+    total_moved: bool = False
+    empty: int = 0
+    size: int = 0
+    seen: tuple[str, ...] = ()
+    last: str = ""
+
+
 @attrs.define
 class Walk:
-    """One walk through a list. `fetch` does one call; `ahead` is how many may be under way at once."""
+    """One walk through a list. `fetch` does one call; `ahead` is how many may be under way at once.
+
+    `start` is the trail of an earlier walk that this one goes on with.
+    """
 
     name: str
     pager: Pager
@@ -38,27 +65,71 @@ class Walk:
     where: Records
     fetch: Fetch
     ahead: int = 1
+    start: Trail | None = None
     total: int | None = None
+    _following: PageRequest | None = None
+    _current: PageRequest | None = None
     _read: int = 0
+    _count: int = 0
+    _size: int = 0
     _total_moved: bool = False
     _empty: int = 0
-    _seen: set[PageRequest] = attrs.Factory(set)
-    _before: Sequence[Any] = ()
+    _seen: dict[str, None] = attrs.Factory(dict)
+    _before: Sequence[Any] | str = ()  # the records of the last page, or the digest of an earlier walk's
+
+    def __attrs_post_init__(self) -> None:
+        if (begun := self.start) is not None:
+            self.total, self._total_moved = begun.total, begun.total_moved
+            self._read, self._count, self._size, self._empty = begun.read, begun.pages, begun.size, begun.empty
+            self._seen, self._before = dict.fromkeys(begun.seen), begun.last
 
     def pages(self) -> Iterator[Page]:
         """Each page once, in order. Raises PagingError, BadAnswer and whatever `fetch` raises."""
-        first = self._take(self._plugged(self.kind.first, self.pager))
-        yield first
-        rest = self._computed(first)
-        if rest is not None:
-            yield from self._take_ahead(rest)
-        else:
-            asked = self._after(first)
-            while asked is not None:
-                page = self._take(asked)
-                yield page
-                asked = self._after(page)
+        first = self._begin() if self.start is None else self._go_on(self.start)
+        if first is not None:
+            rest = self._computed(first)
+            yield from self._one_by_one(first) if rest is None else self._take_ahead(first, rest)
         self._check_count()
+
+    def _begin(self) -> Page:
+        return self._take(self._plugged(self.kind.first, self.pager))
+
+    def _go_on(self, begun: Trail) -> Page | None:
+        """The page behind those of an earlier walk; None where there is none.
+
+        Pages that are counted from the beginning move when records come or go before them: where the list is not as
+        long as it was, or does not say how long it is, the walk goes back as far as records may have moved.
+        """
+        if begun.following is None:
+            return None
+        if self.kind.ahead is None or begun.current is None or not begun.size:
+            return self._take(begun.following)
+        if self.total is None:
+            return self._back_to(begun.current, begun.pages - 1)
+        answer = self.fetch(begun.following)
+        total = self._stated_total(answer)
+        if total is None or total == self.total:
+            return self._accept(begun.following, answer)
+        gone = max(0, self.total - total)
+        pages = max(0, begun.pages - 1 - gone // begun.size)
+        self.total, self._total_moved = total, True
+        first = Page(self._plugged(self.kind.first, self.pager), self.where, [None] * begun.size, answer)
+        requests = [first.asked, *self._plugged(self.kind.ahead, self.pager, first, begun.pages)]
+        return self._back_to(requests[pages], pages)
+
+    def _back_to(self, asked: PageRequest, pages: int) -> Page:
+        self._count, self._read = pages, pages * self._size
+        self._seen, self._before = {}, ()
+        return self._take(asked)
+
+    def _one_by_one(self, page: Page) -> Iterator[Page]:
+        while True:
+            asked = self._after(page)
+            self._following = asked
+            yield page
+            if asked is None:
+                return
+            page = self._take(asked)
 
     def _plugged(self, step: Callable[..., T], *given: Any) -> T:
         with plugin_code(f"{self.name}: the pager '{self.pager.use}'"):
@@ -68,16 +139,20 @@ class Walk:
         return self._accept(asked, self.fetch(asked))
 
     def _accept(self, asked: PageRequest, answer: Answer) -> Page:
-        if asked in self._seen:
+        request = digest(asked)
+        if request in self._seen:
             raise PagingError(f"{self.name}: the vendor repeats a cursor: the pages would run in circles")
-        self._seen.add(asked)
+        self._seen[request] = None
         page = Page(asked, self.where, self._records(answer), answer)
-        if page.records and page.records == self._before:
-            raise PagingError(f"{self.name}: page {len(self._seen)} repeats the page before it")
+        if page.records and self._before == (digest(page.records) if isinstance(self._before, str) else page.records):
+            raise PagingError(f"{self.name}: page {self._count + 1} repeats the page before it")
         self._before = page.records
         self._empty = 0 if page.records else self._empty + 1
         if self._empty > MOST_EMPTY:
             raise PagingError(f"{self.name}: {MOST_EMPTY} empty pages in a row that promise more")
+        self._current = asked
+        self._count += 1
+        self._size = self._size or len(page.records)
         self._read += len(page.records)
         self._learn_total(page)
         if self.pager.cap is not None and self._read >= self.pager.cap:
@@ -86,11 +161,27 @@ class Walk:
             )
         return page
 
+    @property
+    def trail(self) -> Trail:
+        """Where this walk is, behind the page yielded last."""
+        return Trail(
+            self._following,
+            self._current,
+            self._count,
+            self._read,
+            self.total,
+            self._total_moved,
+            self._empty,
+            self._size,
+            tuple(self._seen)[-MOST_REMEMBERED:],
+            self._before if isinstance(self._before, str) else digest(self._before) if self._before else "",
+        )
+
     def _records(self, answer: Answer) -> Sequence[Any]:
         found = self._plugged(self.kind.records or find_records, self.where, answer)
         if isinstance(found, list):
             return found
-        if len(self._seen) > 1 and (found is None or (found is MISSING and self._may_be_beyond(answer))):
+        if self._count > 0 and (found is None or (found is MISSING and self._may_be_beyond(answer))):
             return []
         if found is None and self._stated_total(answer) == 0:
             return []
@@ -125,7 +216,7 @@ class Walk:
             return following
         pages = self._stated_pages(page.answer)
         if pages is not None:
-            return following if len(self._seen) < pages else None
+            return following if self._count < pages else None
         if self.total is not None:
             return following if page.records and self._read < self.total else None
         short = not page.records or (self.pager.largest is not None and len(page.records) < self.pager.largest)
@@ -140,18 +231,27 @@ class Walk:
         return None if number is None else int(number)
 
     def _computed(self, first: Page) -> Sequence[PageRequest] | None:
-        """The other pages, where kind and total allow to compute them and more than one may be under way."""
+        """The pages behind this one, where kind and total allow to compute them and more than one may be under way."""
         if self.kind.ahead is None or self.ahead < 2 or self.pager.more or not first.records:
             return None
         pages = self._stated_pages(first.answer)
         if pages is None and self.total is not None:
             # The page size is what the vendor gave, not what was asked: some clamp it in silence.
-            pages = math.ceil(self.total / len(first.records))
-        return None if pages is None else self._plugged(self.kind.ahead, self.pager, first, pages)
+            pages = math.ceil(self.total / self._size)
+        if pages is None:
+            return None
+        full = attrs.evolve(first, records=[None] * self._size)  # gone on with, the first may be the last and short
+        return self._plugged(self.kind.ahead, self.pager, full, pages)[self._count - 1 :]
 
-    def _take_ahead(self, rest: Sequence[PageRequest]) -> Iterator[Page]:
-        for asked, answer in in_order(lambda one: (one, self.fetch(one)), rest, self.ahead, "connectory-page"):
-            yield self._accept(asked, answer)
+    def _take_ahead(self, first: Page, rest: Sequence[PageRequest]) -> Iterator[Page]:
+        following = [*rest[1:], None]
+        self._following = rest[0] if rest else None
+        yield first
+        taken = in_order(lambda one: (one, self.fetch(one)), rest, self.ahead, "connectory-page")
+        for (asked, answer), after in zip(taken, following, strict=False):
+            page = self._accept(asked, answer)
+            self._following = after
+            yield page
 
     def _check_count(self) -> None:
         if self.total is None or self._read == self.total:
@@ -204,3 +304,10 @@ def no_records(name: str, where: Records, answer: Answer, found: Any) -> BadAnsw
         )
     there = "nothing" if found is MISSING or answer.data is None else "null" if found is None else type(found).__name__
     return BadAnswer(f"{name}: expected a list of records at '{paths}', found {there}", status=answer.status)
+
+
+def digest(value: Any) -> str:
+    """A short text that is the same for the same requests or records."""
+    if isinstance(value, PageRequest):
+        value = [[(attrs.astuple(slot), held) for slot, held in value.slots], value.url]
+    return hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

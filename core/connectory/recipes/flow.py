@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
@@ -44,13 +45,17 @@ class Flow:
                 self.report.accounts.add(word, count)  # type: ignore[arg-type]
         self.report.accounts.read, self.report.came, self.report.pages = run.read, run.came, run.pages
         self.report.earlier = run.read
+        self.report.left_out = Counter(run.left_out)
 
     def take(self, chunk: Chunk) -> None:
         """Write what is full, hold the rest. Raises Stopped, DestinationError."""
         self.position = chunk.position
-        self.report.accounts.read += len(chunk.rows)
-        self.report.came += len(chunk.rows) if chunk.came is None else chunk.came
+        count = len(chunk.rows) + len(chunk.refused)
+        self.report.accounts.read += count
+        self.report.came += count if chunk.came is None else chunk.came
         self.report.pages += chunk.pages
+        self.report.left_out.update(chunk.left_out)
+        self.count(Written(0, problems=tuple(chunk.refused)))
         self.total = chunk.total if self.total is None else self.total
         self.held += chunk.rows
         self._kept = False
@@ -105,6 +110,7 @@ class Flow:
             came=report.came,
             pages=report.pages,
             starts=report.starts,
+            left_out=report.left_out,
             span=self.span,
         )
         return attrs.evolve(self.base, run=run).to_bytes()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from connectory.destinations.destination import Destination
 from connectory.recipes.context import Context
-from connectory.recipes.operation_source import open_operation
+from connectory.recipes.operation_opening import open_operation
 from connectory.recipes.push_opening import open_push
 from connectory.recipes.source import SourceReader
 from connectory.recipes.sources.files import open_files

@@ -1,54 +1,49 @@
-"""A vendor's list operation as a source: pages, details, parents."""
+"""A vendor's list operation as a source that can be left behind any chunk, and gone on with by another process."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import attrs
 
-from connectory.errors import ArgumentError
-from connectory.invoke import Engine
-from connectory.operation import Plan, readers_of
-from connectory.recipes.context import Context
-from connectory.recipes.recipe import FromOperation, check_source
+from connectory.recipes.places import Place, place_from_json
+from connectory.recipes.reading import Reading, Wish, readers
 from connectory.recipes.source import Chunk, Position
-from connectory.records import Records
 from connectory.spec.typeexpr import Named
-from connectory.values.reading import Readers
 from connectory.values.shapes import Record
+
+__all__ = ["OperationSource", "Wish"]
 
 
 @attrs.define
 class OperationSource:
     """The records of one list operation."""
 
-    engine: Engine
-    plan: Plan
-    options: FromOperation
+    wish: Wish
+    _reading: Reading | None = None
 
     @property
     def shape(self) -> Record | None:
-        shape = self._readers(iso_as_text=False).shape(self.plan.operation.returns)
+        shape = readers(self.wish, iso_as_text=False).shape(self.wish.plan.operation.returns)
         return shape if isinstance(shape, Record) else None
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The fields that identify a record, as its type says."""
-        kind = self.plan.operation.returns
-        fields = self.engine.spec.types[kind.name] if isinstance(kind, Named) else {}
+        kind = self.wish.plan.operation.returns
+        fields = self.wish.engine.spec.types[kind.name] if isinstance(kind, Named) else {}
         return tuple(name for name, field in fields.items() if field.key)
 
     def chunks(self, position: Position) -> Iterator[Chunk]:
-        """A chunk for each page."""
-        options = self.options
-        records = Records(self.engine, self.plan, dict(options.with_), options.complete, options.parents)
-        read = self._readers(iso_as_text=True).of(self.plan.operation.returns)
-        for page in records.raw_pages():
-            rows = page if read is None else [read(row) for row in page]
-            yield Chunk(rows, None, pages=1, total=records.stated_total)
+        """Pages, or details in small numbers; see `SourceReader`."""
+        place = _place(position, self.wish.engine.line.clock.now())
+        self._reading = Reading.at(self.wish, self.keys, place)
+        yield from self._reading.chunks()
 
-    def mark(self) -> None:
-        """Every run reads everything."""
+    def mark(self) -> Any:
+        """What the next run needs to know; None where every run reads everything."""
+        return None if self._reading is None else self._reading.mark()
 
     def forget(self) -> None:
         """Nothing is kept besides."""
@@ -56,16 +51,10 @@ class OperationSource:
     def close(self) -> None:
         """The connector is closed by the run."""
 
-    def _readers(self, *, iso_as_text: bool) -> Readers:
-        return readers_of(self.engine.spec, self.engine.registry, self.plan.styles, iso_as_text=iso_as_text)
 
-
-def open_operation(context: Context, options: FromOperation) -> OperationSource:
-    """The source that a recipe names. Raises InputError; nothing is sent."""
-    connector = context.connectors.get(options.connector, options.settings)
-    try:
-        plan = connector.operation(options.operation).plan
-    except ArgumentError as why:
-        raise context.wrong(("from", "operation"), str(why)) from None
-    check_source(context.loaded, plan)
-    return OperationSource(connector.engine, plan, options)
+def _place(position: Position, now: float) -> Place:
+    if position is None:
+        return Place(began=now)
+    if "next" in position:
+        return Place(began=now, mark=position["next"], near=position["near"])
+    return place_from_json(position)

@@ -6,7 +6,7 @@ attribute of the kind's class is a key, documented where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -15,12 +15,11 @@ from cattrs import Converter
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
-from connectory.operation import Plan, bind
 from connectory.plugins.registry import Registry
 from connectory.spec.keys import keys_of
 from connectory.spec.problems import problems_of
 from connectory.spec.structure import make_converter
-from connectory.spec.trees import Table, locate, read_tree
+from connectory.spec.trees import Table, locate, read_tree, without
 from connectory.spec.words import Anything, Duration, Texts, word
 
 
@@ -196,8 +195,24 @@ class LoadedRecipe:
         return Fault(file, line, column, "/" + "/".join(map(str, path)), message)
 
 
+@attrs.frozen
+class Draft:
+    """A recipe file as far as it can be read: its faults, and the recipe that the faultless keys make, if any."""
+
+    loaded: LoadedRecipe | None
+    faults: tuple[Fault, ...]
+
+
 def load_recipe(registry: Registry, file: Path) -> LoadedRecipe:
     """The recipe in a file. Raises SpecError with every fault, ArgumentError when there is no such file."""
+    draft = draft_recipe(registry, file)
+    if draft.faults or draft.loaded is None:
+        raise SpecError(draft.faults)
+    return draft.loaded
+
+
+def draft_recipe(registry: Registry, file: Path) -> Draft:
+    """What a file says, faults and all. Raises SpecError where it is no YAML, ArgumentError when there is no file."""
     try:
         source = file.read_bytes()
     except OSError as why:
@@ -209,11 +224,28 @@ def load_recipe(registry: Registry, file: Path) -> LoadedRecipe:
     converter.register_structure_hook(
         Target, lambda node, _: Target(**_of_kind(converter, "destination", targets, node))
     )
+    faults: list[Fault] = []
+    for left in [tree, *_without_faults(converter, tree)]:
+        try:
+            return Draft(LoadedRecipe(converter.structure(left, Recipe), tree, file), _sorted(faults))
+        except BaseValidationError as group:
+            faults = faults or [_fault(tree, *problem) for problem in problems_of(group)]
+    return Draft(None, _sorted(faults))
+
+
+def _without_faults(converter: Converter, tree: Table) -> Iterator[Table]:
+    """The tree without its faulty keys, so that what else is wrong can be told as well."""
     try:
-        return LoadedRecipe(converter.structure(tree, Recipe), tree, file)
+        converter.structure(tree, Recipe)
     except BaseValidationError as group:
-        faults = [_fault(tree, *problem) for problem in problems_of(group)]
-        raise SpecError(sorted(faults, key=lambda fault: (fault.line, fault.column))) from None
+        left = tree
+        for path, _, _ in problems_of(group):
+            left = without(left, path) if path else left
+        yield left
+
+
+def _sorted(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    return tuple(sorted(faults, key=lambda fault: (fault.line, fault.column)))
 
 
 def _of_kind(converter: Converter, what: str, kinds: Mapping[str, Kind], node: Any) -> dict[str, Any]:
@@ -244,22 +276,3 @@ def _named_kind(what: str, kinds: Mapping[str, Kind], keys: Iterable[Any]) -> st
 def _fault(tree: Table, path: tuple[str | int, ...], message: str, at_key: bool) -> Fault:
     file, line, column = locate(tree, path, at_key=at_key)
     return Fault(file, line, column, "/" + "/".join(map(str, path)), message)
-
-
-def check_source(loaded: LoadedRecipe, plan: Plan) -> None:
-    """Whether the source is a list and its arguments are right. Raises SpecError pointing into the recipe."""
-    source = loaded.recipe.from_.options
-    faults = []
-    if not plan.many:
-        faults.append(loaded.fault(("from", "operation"), f"'{plan.name}' is no list"))
-    if source.complete and plan.operation.detail is None:
-        faults.append(loaded.fault(("from", "complete"), f"'{plan.name}' has no detail call"))
-    if source.parents and plan.operation.parent is None:
-        faults.append(loaded.fault(("from", "parents"), f"'{plan.name}' has no parent"))
-    filled = tuple(plan.operation.parent.with_) if source.parents and plan.operation.parent else ()
-    try:
-        bind(plan, source.with_, filled=filled)
-    except ArgumentError as why:
-        faults += [loaded.fault(("from", "with"), line) for line in str(why).splitlines()]
-    if faults:
-        raise SpecError(faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,8 @@ class Progress:
 class Report:
     """The end of a sync: the accounting, what was not taken and why, and the error that stopped it, if any.
 
-    `accounts`, `came` (rows before the change) and `pages` are of the whole run, which may have taken several
+    `accounts`, `came` (rows before the change), `left_out` (records that were no rows of this run, by the reason) and
+    `pages` are of the whole run, which may have taken several
     `starts`; `earlier` is how many of the rows read were settled or held before this start. Calls, waits and
     problems are of this start.
     """
@@ -36,6 +38,7 @@ class Report:
     run: str = ""
     accounts: Accounts = attrs.Factory(Accounts)
     came: int = 0
+    left_out: Counter[str] = attrs.Factory(Counter)
     pages: int = 0
     starts: int = 1
     earlier: int = 0

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from connectory.destinations.destination import Problem
 from connectory.values.shapes import Record
 
 Row = Mapping[str, Any]
@@ -19,7 +20,9 @@ class Chunk:
     """Rows that were read together. `position` is where reading goes on behind them, by another process if need be.
 
     `pages` counts what was fetched for them, `total` is how many rows the source says it has in all, `came` how many
-    rows there were before the recipe's change, where it has one.
+    rows there were before the recipe's change, where it has one. `refused` are rows that the source could not
+    complete, in the vendor's words; they are not among `rows`. `left_out` counts records that are no rows of this run,
+    by the reason.
     """
 
     rows: Sequence[Row]
@@ -27,6 +30,8 @@ class Chunk:
     pages: int = 0
     total: int | None = None
     came: int | None = None
+    refused: Sequence[Problem] = ()
+    left_out: Mapping[str, int] = attrs.Factory(dict)
 
 
 class SourceReader(Protocol):

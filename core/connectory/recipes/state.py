@@ -27,7 +27,8 @@ class Run:
 
     `position` is where the source goes on, behind the last row that is settled or held. `held` are rows read (and
     changed) but not yet written. `counts` are the words so far, without the chunk that the state is kept with. `read`
-    counts rows after the change, `came` before it, both with the held ones. `span` is what a back-fill was asked for.
+    counts rows after the change, `came` before it, both with the held ones; `left_out` counts records that were no
+    rows. `span` is what a back-fill was asked for.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Run:
     came: int = 0
     pages: int = 0
     starts: int = 1
+    left_out: Mapping[str, int] = attrs.Factory(dict)
     span: tuple[str | None, str | None] | None = None
 
 

@@ -15,11 +15,11 @@ import attrs
 from connectory.connecting import Parts, load_registry, open_project
 from connectory.destinations.destination import Destination
 from connectory.errors import ArgumentError, ConnectoryError, DestinationError
+from connectory.recipes.checks import check_recipe
 from connectory.recipes.context import Connectors, Context
 from connectory.recipes.digest import changed_parts, digest_of
 from connectory.recipes.flow import Flow, Stopped
 from connectory.recipes.opening import open_source, open_target
-from connectory.recipes.recipe import load_recipe
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.source import SourceReader
 from connectory.recipes.state import State, read_state
@@ -54,7 +54,7 @@ def run_recipe(
     project = open_project(file.resolve().parent)
     root = root or (project.root if project else file.resolve().parent)
     registry = load_registry(project.root if project else None)
-    loaded = load_recipe(registry, file)
+    loaded = check_recipe(registry, file, root)
     observer = _Observers([*observers, *([_Teller(on_progress)] if on_progress else [])])
     report = Report(loaded.recipe.name, destination=attrs.asdict(loaded.recipe.to.options))
     connectors = Connectors(root, parts, profile, max_wait, settings or {})
