@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -100,6 +101,7 @@ class Line:
 
     vendor: str
     base: str
+    elsewhere: bool
     origins: frozenset[str]
     token: Token | None
     token_key: TokenKey | None
@@ -128,6 +130,26 @@ class Line:
     def calls(self) -> int:
         """Requests sent so far, logins and repeats included."""
         return self.tally.total
+
+    def settled(self, base: str) -> str:
+        """A base URL; one that names what the login's answer told is filled in, and so becomes the vendor's own."""
+        if "{{" not in base:
+            return base
+        token = self._token(None)
+        kept = {} if token is None else dict(token.kept)
+        told = self.render(base, {**self.credentials.settings, "kept": kept})
+        try:
+            self.origins = self.origins | {origin_of(told or "")}
+        except ValueError:
+            raise Failed(f"{self.vendor}: the login told no server's address", vendor=self.vendor) from None
+        return told or ""
+
+    def address(self, template: str, names: Mapping[str, Any]) -> str:
+        """The URL of a login's request. One of another host stays on ours where a run is pointed elsewhere."""
+        url = self.render(template, names) or ""
+        if "://" not in url:
+            return self.base.rstrip("/") + url
+        return self.base.rstrip("/") + urlsplit(url).path if self.elsewhere else url
 
     def exchange(self, purpose: Purpose, request: Request, into: BinaryIO | None = None) -> tuple[Verdict, Answer]:
         """One call with all its tries. Returns a good verdict and its answer, or raises a CallError or LimitReached."""
@@ -255,7 +277,8 @@ class Line:
         `names` are the settings that its texts see, `errors` says where a refusal explains itself. Raises Denied,
         Failed, Unavailable or LimitReached.
         """
-        request = token_request(token, self.base, names, self.render, refused=self._refused)
+        url = self.address(str(token.get or token.post), names)
+        request = token_request(token, url, names, self.render, refused=self._refused)
         purpose = Purpose(
             operation="token exchange",
             judges=self.judges,

@@ -241,11 +241,13 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
     number, auth = _choose_auth(spec, names)
     options = TransportOptions(pool_size=max(10, concurrency), allow_http=bool(settings.get("allow_http")))
     bases = {name: _rendered_server(spec, name, lambda text: render(text, names)) for name in spec.servers}
-    if "://" in str(settings.get("server") or ""):
+    elsewhere = "://" in str(settings.get("server") or "")
+    if elsewhere:
         bases = dict.fromkeys(bases, base)
     line = Line(
         vendor=spec.name,
         base=base,
+        elsewhere=elsewhere,
         origins=_own_origins(spec, base, bases),
         token=auth.token if auth else None,
         token_key=_token_key(spec, base, number, settings) if auth and auth.token else None,
@@ -289,7 +291,9 @@ def _token_judges(spec: Spec, registry: Registry) -> tuple[Any, ...]:
 
 
 def _rendered_server(spec: Spec, name: str, render: Any) -> str:
-    return render(str(spec.servers[name])) or ""
+    """The base URL; one that a login's answer tells is a template still."""
+    template = str(spec.servers[name])
+    return template if names_kept(template) else render(template) or ""
 
 
 def _base(spec: Spec, server: Any, render: Any) -> str:
@@ -313,7 +317,7 @@ def _base(spec: Spec, server: Any, render: Any) -> str:
 def _own_origins(spec: Spec, base: str, bases: Mapping[str, str]) -> frozenset[str]:
     """Where credentials may go: the server in use, and those that operations name."""
     named = {bases[operation.server] for operation in spec.operations.values() if operation.server}
-    return frozenset(map(origin_of, filter(None, {base, *named})))
+    return frozenset(origin_of(one) for one in {base, *named} if one and not names_kept(one))
 
 
 def _concurrency(spec: Spec, wanted: int | None) -> tuple[int, dict[str, int | None]]:
@@ -335,7 +339,8 @@ def _budget(
 ) -> Budget:
     owners = limit.per or tuple(n for n, setting in spec.settings.items() if setting.type == Scalar("secret"))
     clear = _revealed(settings)
-    scope = "\x00".join([spec.name, origin_of(base), name, *(f"{owner}={clear.get(owner)}" for owner in owners)])
+    where = base if names_kept(base) else origin_of(base)
+    scope = "\x00".join([spec.name, where, name, *(f"{owner}={clear.get(owner)}" for owner in owners)])
     return Budget(
         key=hashlib.sha256(scope.encode()).hexdigest()[:32],
         name=name,
@@ -359,6 +364,11 @@ def _choose_auth(spec: Spec, names: Mapping[str, Any]) -> tuple[int, Auth | None
     if not spec.auth:
         return 0, None
     raise SettingError(f"{spec.name}: no credentials; give {', or '.join(wanting)}")
+
+
+def names_kept(template: str) -> bool:
+    """Whether a text names what a login's answer tells (`{{ kept.instance_url }}`)."""
+    return "{{" in template and any(name.partition(".")[0] == "kept" for name in expression_names(template))
 
 
 def auth_names(auth: Auth) -> frozenset[str]:

@@ -103,7 +103,7 @@ def _caller(engine: Engine) -> Callable[..., Any]:
         sent = headers if body is None else {**headers, "Content-Type": "application/json"}
         request = Request(
             method=method,
-            url=line.base.rstrip("/") + path,
+            url=line.settled(line.base).rstrip("/") + path,
             query=tuple({**constants(spec.send.query), **pairs}.items()),
             headers=sent,
             body=None if body is None else msgspec.json.encode(body),

@@ -71,7 +71,7 @@ class Engine:
         """Base and address joined; `{names}` of path parameters are not yet filled."""
         base = self.bases[plan.operation.server] if plan.operation.server else self.line.base
         address = self._render(str(plan.operation.address)) or ""
-        return base.rstrip("/") + address
+        return self.line.settled(base).rstrip("/") + address
 
     def constants(self, plan: Plan) -> Constants:
         """What vendor and operation always send; the operation's own win."""

@@ -116,8 +116,7 @@ def _scope(token: Token) -> dict[str, str]:
 
 def _ask_device_code(line: Line, token: Token) -> Mapping[str, Any]:
     fields = {"client_id": _client(line, token).get("client_id", ""), **_scope(token)}
-    address = line.render(str(token.device), line.credentials.settings) or ""
-    url = address if "://" in address else line.base.rstrip("/") + address
+    url = line.address(str(token.device), line.credentials.settings)
     headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
     request = Request("POST", url, (), headers, encode_query(tuple(fields.items())).encode())
     purpose = Purpose(

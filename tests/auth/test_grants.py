@@ -15,10 +15,11 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 import attrs
 import pytest
 
-from connectory import Denied, Parts, SpecError
+from connectory import Denied, Failed, Parts, SpecError
 from connectory.auth.rotation import Rotation
 from connectory.clock import ManualClock
 from connectory.login import log_in_by_device, log_in_by_page
+from connectory.transport import UrllibTransport
 from emulators.exchange import Answer, Ask
 from engine.conftest import Connecting, Vendor, clock, connecting, parts, vendor
 
@@ -300,3 +301,70 @@ def test_a_grant_that_cannot_work_is_a_fault_of_the_spec(connecting: Connecting,
     with pytest.raises(SpecError) as caught:
         connecting(text)
     assert fault in str(caught.value)
+
+
+INSTANCE = """
+settings: {client_id: str!, client_secret: secret}
+servers: {production: "{{ kept.instance_url }}/v1"}
+auth:
+  token: {grant: client_credentials, post: "https://login.acme.example/oauth/token", keep: {instance_url: instance_url}}
+  bearer: "{{ token }}"
+operations: {things.list: {get: /things, records: .}}
+"""
+
+
+@attrs.define
+class Sent:
+    """A transport that carries everything to the loopback server and remembers where it was meant to go."""
+
+    inner: Any
+    url: str
+    hosts: list[str] = attrs.Factory(list)
+
+    def send(self, request: Any, *, into: Any = None) -> Any:
+        self.hosts.append(request.origin)
+        parts = urlsplit(request.url)
+        return self.inner.send(attrs.evolve(request, url=self.url + parts.path), into=into)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def test_the_login_tells_the_server(connecting: Connecting, server: Server, vendor: Vendor, parts: Parts) -> None:
+    def reply(ask: Ask) -> Answer:
+        if ask.route == "POST /oauth/token":
+            return Answer.json({**server.issue(), "instance_url": "https://eu7.acme.example"})
+        return Answer.json([{"id": 1}], 200 if ask.header("Authorization") == f"Bearer {server.access}" else 401)
+
+    vendor.reply = reply
+    sent = Sent(UrllibTransport(), vendor.url)
+    acme = connecting(
+        INSTANCE, parts=attrs.evolve(parts, transport=sent), server=None, client_id=CLIENT[0], client_secret=CLIENT[1]
+    )
+    assert list(acme.things.list()) == [{"id": 1}]
+    assert sent.hosts == ["https://login.acme.example:443", "https://eu7.acme.example:443"]
+    assert vendor.routes == ["POST /oauth/token", "GET /v1/things"]
+
+
+def test_a_run_pointed_elsewhere_asks_for_its_token_there_too(connecting: Connecting, server: Server) -> None:
+    acme = connecting(INSTANCE, client_id=CLIENT[0], client_secret=CLIENT[1])
+    assert list(acme.things.list()) == [{"id": 1}]
+
+
+def test_a_login_that_tells_no_server_ends_the_call(
+    connecting: Connecting, server: Server, vendor: Vendor, parts: Parts
+) -> None:
+    sent = Sent(UrllibTransport(), vendor.url)
+    acme = connecting(
+        INSTANCE, parts=attrs.evolve(parts, transport=sent), server=None, client_id=CLIENT[0], client_secret=CLIENT[1]
+    )
+    with pytest.raises(Failed, match="the login told no server's address"):
+        list(acme.things.list())
+    assert sent.hosts == ["https://login.acme.example:443"]
+
+
+def test_a_login_that_tells_the_server_needs_a_whole_url_of_its_own(connecting: Connecting) -> None:
+    with pytest.raises(SpecError, match="server 'production' is told by this answer, so the request needs a whole URL"):
+        connecting(INSTANCE.replace("https://login.acme.example", ""))
+    with pytest.raises(SpecError, match=r"\{\{ kept.instance \}\} names nothing"):
+        connecting(INSTANCE.replace("kept.instance_url", "kept.instance"))

@@ -102,8 +102,8 @@ def _without(request: Request, names: Mapping[str, str]) -> Request:
     return attrs.evolve(request, url=address + (mark if kept else "") + "&".join(kept)) if mark else request
 
 
-def token_request(token: Token, base: str, settings: Mapping[str, Any], render: Render, *, refused: bool) -> Request:
-    """The request of an exchange. A field or parameter whose setting is not given is left out."""
+def token_request(token: Token, url: str, settings: Mapping[str, Any], render: Render, *, refused: bool) -> Request:
+    """The request of an exchange at `url`. A field or parameter whose setting is not given is left out."""
 
     def rendered(templates: Mapping[str, Any]) -> dict[str, str]:
         texts = {name: render(str(template), settings) for name, template in templates.items()}
@@ -114,7 +114,6 @@ def token_request(token: Token, base: str, settings: Mapping[str, Any], render: 
     fields = rendered({**token.fields, **(more.fields if more else {})})
     headers = {"Accept": "*/*" if token.reads == "text" else "application/json"}
     headers |= rendered({**token.headers, **(more.headers if more else {})})
-    address = render(str(token.get or token.post), settings) or ""
     body: bytes | None = None
     if fields and token.body == "json":
         body, headers["Content-Type"] = msgspec.json.encode(fields), "application/json"
@@ -123,7 +122,6 @@ def token_request(token: Token, base: str, settings: Mapping[str, Any], render: 
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     elif fields:
         query |= fields
-    url = address if "://" in address else base.rstrip("/") + address
     return Request("GET" if token.get is not None else "POST", url, tuple(query.items()), headers, body)
 
 

@@ -197,8 +197,7 @@ class Blame:
         line = self.engine.line
         if line.token is None:
             return False
-        address = line.render(str(line.token.get or line.token.post), self.engine.settings) or ""
-        url = address if "://" in address else line.base.rstrip("/") + address
+        url = line.address(str(line.token.get or line.token.post), self.engine.settings)
         return urlsplit(url).path == path or asked.method != self._method(line.token)
 
     def _method(self, token: Any) -> str:

@@ -43,6 +43,8 @@ def _unused(spec: Spec, used: set[str]) -> Iterator[Problem]:
 def _names(spec: Spec, scope: str, path: Path) -> set[str]:
     """What may be named in a place; a dotted name is one of a mapping's."""
     match scope:
+        case "settings" if path[0] == "servers":
+            return {*spec.settings, *(f"kept.{name}" for auth in spec.auth if auth.token for name in auth.token.keep)}
         case "settings" | "send":
             return set(spec.settings)
         case "auth":

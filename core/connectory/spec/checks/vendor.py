@@ -46,7 +46,12 @@ def check(spec: Spec, nodes: Sequence[tuple[Path, Any]]) -> Iterator[Problem]:
             yield ("settings", name), "a setting's name is lower-case letters, digits and '_'", True
         if setting.value is not None and (setting.required or setting.default is not None):
             yield ("settings", name, "value"), "a computed setting is neither required nor has it a default", False
+    told = next((name for name, address in spec.servers.items() if re.search(r"\{\{[^}]*\bkept\.", address)), None)
     for number, auth in enumerate(spec.auth):
+        if told and auth.token and "://" not in str(auth.token.get or auth.token.post):
+            key = "get" if auth.token.get is not None else "post"
+            message = f"server '{told}' is told by this answer, so the request needs a whole URL of its own"
+            yield ("auth", number, "token", key), message, False
         yield from _auth(("auth", number), auth, spec)
     for name, limit in spec.limits.items():
         yield from _limit(("limits", name), limit)
