@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import stat
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from connectory import Parts
+from connectory import Denied, LimitReached, Parts
+from connectory.delivery.journal import Journal
+from connectory.delivery.journalfile import JournalError
+from connectory.recipes.replaying import held_rows, replay
 from emulators.twelvetwenty import TwelveTwenty
 from recipes.conftest import Push
 
@@ -61,3 +67,149 @@ def test_three_bad_of_5000_are_held_back_by_name_and_the_others_arrive_in_nine_c
     assert [(row["ExternalId"], row["_words"], row["_attempts"]) for row in told] == [
         (name, f"{name} is refused", 1) for name in bad.values()
     ]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_refused_rows_are_mended_in_their_file_and_replayed(school: TwelveTwenty, pushes: Push, form: str) -> None:
+    school.refuse = {"exam-2": "no such course", "exam-3": "no such course"}
+    exams = pushes(EVENTS.replace("jsonl", form), server=school.url, api_key=school.api_key)
+    exams.run([event(number) for number in range(1, 6)])
+    file = exams.root / f"data/rejected.{form}"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    school.refuse = {"exam-3": "still no such course"}
+    file.write_text(file.read_text().replace("Exam 2", "Exam of course two"))
+
+    again = replay(exams.file, settings=exams.settings, parts=exams.parts, root=exams.root)
+    assert str(again.accounts) == "2 read = 1 delivered + 1 rejected"
+    assert (again.exit_code, again.held) == (3, 1)
+    assert school.calendar["exam-2"]["Title"] == "Exam of course two"
+    (left,) = held_rows(exams.root, "r")
+    assert (left["ExternalId"], left["_words"], left["_attempts"]) == ("exam-3", "still no such course", 2)
+    assert "exam-2" not in file.read_text(), "the file holds what is still held"
+
+    school.refuse = {}
+    again = replay(exams.file, settings=exams.settings, parts=exams.parts, root=exams.root)
+    assert str(again.accounts) == "1 read = 1 delivered"
+    assert (again.exit_code, again.held, len(school.calendar)) == (0, 0, 5)
+
+
+def test_a_row_of_a_stale_file_is_not_sent_a_second_time(school: TwelveTwenty, pushes: Push) -> None:
+    school.refuse = {"exam-2": "no"}
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    exams.run([event(1), event(2)])
+    copy = exams.root / "copy.jsonl"
+    copy.write_bytes((exams.root / "data/rejected.jsonl").read_bytes())
+    school.refuse = {}
+    for settled in (0, 1):
+        again = replay(exams.file, copy, settings=exams.settings, parts=exams.parts, root=exams.root)
+        assert (again.exit_code, again.settled) == (0, settled)
+    assert len(school.requests(BATCH)) == 3
+
+
+def test_a_row_mended_at_its_source_goes_by_itself_and_is_held_no_longer(school: TwelveTwenty, pushes: Push) -> None:
+    school.refuse = {"exam-2": "no"}
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    exams.run([event(1), event(2)])
+    school.refuse = {}
+    assert exams.run([event(1), event(2)]).calls == 0, "the same row is not tried again"
+    report = exams.run([event(1), event(2, Title="Another")])
+    assert str(report.accounts) == "2 read = 1 delivered + 1 unchanged"
+    assert list(held_rows(exams.root, "r")) == []
+
+
+def test_only_rows_that_differ_from_what_the_vendor_took_are_sent_in_full_batches(
+    school: TwelveTwenty, pushes: Push
+) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    rows = [event(number) for number in range(900)]
+    exams.run(rows)
+    changed = [dict(reversed(row.items())) for row in rows]  # the same values in another order are the same
+    changed[5]["Title"] = "Changed"
+    report = exams.run([*changed, event(900)])
+    assert str(report.accounts) == "901 read = 2 delivered + 899 unchanged"
+    assert len(json.loads(school.requests(BATCH)[-1].body)) == 2
+
+
+def test_a_key_that_is_missing_or_comes_twice_is_told_with_its_row(school: TwelveTwenty, pushes: Push) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    twice, nameless = event(1, Title="Other"), {**event(3), "ExternalId": None}
+    rows = [event(1), event(1), nameless, twice, *(event(number) for number in range(10, 2000)), twice, event(1)]
+    for _ in range(2):
+        report = exams.run(rows)
+        counts = report.accounts.counts
+        assert (counts["invalid"], counts["rejected"], report.exit_code) == (3, 0, 3)
+        told = {(problem.row["Title"], problem.code) for problem in report.problems}
+        assert told == {("Other", "duplicate"), ("Exam 3", "key")}
+        assert school.calendar["exam-1"]["Title"] == "Exam 1"
+    assert counts["unchanged"] == 1991 + 2 and report.calls == 0  # noqa: PT018
+    assert len(list(held_rows(exams.root, "r"))) == 2, "held once, however often it comes"
+
+
+def test_a_day_that_is_used_up_stops_the_push_and_the_next_start_goes_on_there(pushes: Push, parts: Parts) -> None:
+    with TwelveTwenty(clock=parts.clock, used_today=4996) as school:
+        exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+        rows = [event(number) for number in range(5000)]
+        report = exams.run(rows)
+        assert isinstance(report.error, LimitReached)
+        assert report.exit_code == 75
+        assert str(report.accounts) == "4,200 read = 3,000 delivered + 1,200 not tried"
+        parts.clock.sleep(report.error.until - parts.clock.now())
+        school.used_today = 0
+        report = exams.run(rows)
+        assert str(report.accounts) == "5,000 read = 5,000 delivered", report.error
+        assert len(school.requests(BATCH)) - school.refusals["per_day"] == 5
+        assert len(school.calendar) == 5000
+
+
+def test_refused_credentials_keep_what_was_handed_over(school: TwelveTwenty, pushes: Push) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    school.fail(1, 403, BATCH, skip=1)
+    rows = [event(number) for number in range(3000)]
+    report = exams.run(rows, size=1000)
+    assert isinstance(report.error, Denied)
+    assert report.exit_code == 1
+    assert str(report.accounts) == "2,000 read = 1,000 delivered + 1,000 not tried"
+    report = exams.run(rows, size=1000)
+    assert str(report.accounts) == "3,000 read = 3,000 delivered"
+    assert [len(json.loads(one.body)) for one in school.requests(BATCH)] == [1000] * 4
+
+
+def test_the_journal_knows_of_a_request_before_the_vendor_does(
+    school: TwelveTwenty, pushes: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[int]] = []
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    taken = school._calendar_batch
+
+    def look(*arguments: Any) -> Any:
+        with closing(sqlite3.connect(exams.journal)) as other:
+            seen.append([len(json.loads(rows)) for (rows,) in other.execute("select rows from flight")])
+        return taken(*arguments)
+
+    monkeypatch.setattr(school._routes, "find", lambda *_: (look, {}))
+    exams.run([event(number) for number in range(1500)])
+    assert seen == [[1000], [500]]
+    with closing(sqlite3.connect(exams.journal)) as after:
+        assert after.execute("select count(*) from flight").fetchone() == (0,)
+
+
+def test_a_full_disk_sends_nothing(school: TwelveTwenty, pushes: Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    exams.run([])
+
+    def full(*_: Any) -> None:
+        raise JournalError("the journal cannot be used: database or disk is full")
+
+    monkeypatch.setattr(Journal, "depart", full)
+    report = exams.run([event(1)])
+    assert isinstance(report.error, JournalError)
+    assert str(report.accounts) == "1 read = 0 delivered + 1 not tried"
+    assert school.requests(BATCH) == []
+
+
+def test_secrets_and_rows_stay_in_files_for_the_user_alone(school: TwelveTwenty, pushes: Push) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    exams.run([event(1)])
+    kept = [file for file in (exams.root / ".connectory").rglob("*") if file.is_file()]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}
+    assert not any(school.api_key.encode() in file.read_bytes() for file in kept)

@@ -15,6 +15,7 @@ from connectory.recipes.push_calls import Courier, Row
 from connectory.recipes.push_rows import Keys, Parcel
 from connectory.recipes.state import load
 from connectory.spec.naming import snake
+from connectory.spec.typeexpr import Named, TypeExpr
 from connectory.values.merging import lay_over
 
 
@@ -64,10 +65,24 @@ class Lookup:
         return all(str(theirs) == str(ours) for theirs, ours in pairs)
 
     def _holds(self, record: Mapping[str, Any], wire: Any) -> bool:
-        """Whether every field sent stands in the record."""
+        """Whether everything that was sent stands in the record, which may hold more at any depth."""
         fields, kind = self.courier.fields(wire)
-        styles, codecs = self.courier.plan.styles, self.engine.registry.codecs
-        return lay_over(dict(record), fields, self.engine.spec.types, kind, codecs, styles.datetime) is None
+        return self._stands(record, fields, kind)
+
+    def _stands(self, record: Mapping[str, Any], sent: Mapping[str, Any], kind: TypeExpr | None) -> bool:
+        types = self.engine.spec.types
+        declared = types[kind.name] if isinstance(kind, Named) else {}
+        for name, value in sent.items():
+            there = record.get(name)
+            inner = declared[name].type if name in declared else None
+            if isinstance(value, Mapping) and isinstance(there, Mapping):
+                if not self._stands(there, value, inner):
+                    return False
+            elif value is not None or there is not None:
+                codecs, style = self.engine.registry.codecs, self.courier.plan.styles.datetime
+                if lay_over({name: there}, {name: value}, types, kind, codecs, style) is not None:
+                    return False
+        return True
 
 
 def lookup_arguments(plan: Plan, names: tuple[str, ...], row: Row) -> dict[str, Any]:

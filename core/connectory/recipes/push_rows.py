@@ -132,6 +132,8 @@ class Sorter:
             key = keys.get(number)
             replaces = held[number - 1] if held is not None else None
             fate = None if key is None else self._settled(key, number, hashes, first, accepted, kept, held is not None)
+            if key is not None and (fate is None or fate.word != "invalid"):
+                first.setdefault(key, number)
             if fate is not None:
                 fates[number] = fate
                 continue
@@ -152,10 +154,10 @@ class Sorter:
         again: bool,
     ) -> Fate | None:
         """The fate of a row that is not sent; None: it goes."""
-        hash_, earlier = hashes[number], first.setdefault(key, number)
+        hash_ = hashes[number]
         there, held = accepted.get(key), kept.get(key)
-        if earlier != number:
-            return _twice(key, same=hashes[earlier] == hash_)
+        if key in first:
+            return _twice(key, same=hashes[first[key]] == hash_)
         if there is not None and not again and there.pass_ == self.journal.pass_:
             return _twice(key, same=there.hash == hash_)
         if held is not None and not again and held.word == "unknown" and not self.courier.plan.repeatable:
