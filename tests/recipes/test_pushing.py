@@ -134,14 +134,13 @@ def test_a_key_that_is_missing_or_comes_twice_is_told_with_its_row(school: Twelv
     exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
     twice, nameless = event(1, Title="Other"), {**event(3), "ExternalId": None}
     rows = [event(1), event(1), nameless, twice, *(event(number) for number in range(10, 2000)), twice, event(1)]
-    for _ in range(2):
-        report = exams.run(rows)
+    for report in (exams.run(rows), last := exams.run(rows)):
         counts = report.accounts.counts
         assert (counts["invalid"], counts["rejected"], report.exit_code) == (3, 0, 3)
         told = {(problem.row["Title"], problem.code) for problem in report.problems}
         assert told == {("Other", "duplicate"), ("Exam 3", "key")}
         assert school.calendar["exam-1"]["Title"] == "Exam 1"
-    assert counts["unchanged"] == 1991 + 2 and report.calls == 0  # noqa: PT018
+    assert (last.accounts.counts["unchanged"], last.calls) == (1993, 0)
     assert len(list(held_rows(exams.root, "r"))) == 2, "held once, however often it comes"
 
 
