@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "sync": "Run recipes: records from a vendor into a table.",
     "replay": "Send rows that a vendor refused again, mended.",
     "mutate": "Plant every mistake in a spec, and name those that no test notices.",
+    "record": "Record calls against a live server, for the tests.",
     "check": "Check specs, recipes and plug-ins; every fault at once.",
     "login": "Log in to a vendor as a person, once.",
     "discover": "Find the objects of a workspace and keep them.",

@@ -87,7 +87,7 @@ def is_changed(file: Path) -> bool:
     """Whether git sees a file as changed, new ones too: what stands there is nowhere else."""
     if not file.exists():
         return False
-    command = ["git", "-C", str(file.parent), "status", "--porcelain", "--ignored", "--", file.name]
+    command = ["git", "-C", str(file.parent), "status", "--porcelain", "--", file.name]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=30)
     except (OSError, subprocess.SubprocessError):
