@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-_UNWRITABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff\U00010000-\U0010ffff]")
+UNWRITABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff\U00010000-\U0010ffff]")
+"""What YAML writes as an escape, or takes for the end of a line."""
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -22,7 +23,7 @@ def readable(body: bytes) -> str | bytes:
             pretty = msgspec.json.format(body, indent=2).decode()
         except msgspec.DecodeError:
             return text
-        return _UNWRITABLE.sub(_escaped, pretty)
+        return UNWRITABLE.sub(_escaped, pretty)
     return text
 
 

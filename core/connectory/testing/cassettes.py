@@ -25,7 +25,7 @@ import yaml
 from connectory.errors import ArgumentError, Fault, SpecError
 from connectory.messages import Headers
 from connectory.spec.yamltext import Node, as_data
-from connectory.testing.bodytext import readable
+from connectory.testing.bodytext import UNWRITABLE, readable
 from connectory.testing.cassettefile import read_document
 
 MOST_EXCHANGES: Final = 100
@@ -259,7 +259,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+    style = '"' if UNWRITABLE.search(value) else "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 def _bytes(dumper: yaml.SafeDumper, value: bytes) -> yaml.ScalarNode:
