@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from decimal import Context, Decimal
 from typing import Any, Final
 
 import attrs
@@ -28,6 +29,9 @@ _KINDS: Final[dict[str, shapes.Kind]] = {
     **{"boolean": "bool", "decimal": "decimal", "date": "date", "time": "time", "blob": "bytes"},
     **{"varchar": "text", "enum": "text", "bit": "text"},
 }
+_ANY_DECIMAL: Final = "DECIMAL(38,9)"
+_EXACT: Final = Context(prec=60)
+_ONE: Final = Decimal(1)
 _ANY: Final = ("null", "union", "tuple", '"null"')
 
 
@@ -55,9 +59,14 @@ class Answer:
         return made
 
 
-def answer_of(names: Sequence[str], types: Sequence[Any]) -> Answer:
-    """How to ask for columns of these DuckDB types. Names must differ."""
-    converts = tuple((place, convert) for place, kind in enumerate(types) if (convert := _convert(kind)) is not None)
+def answer_of(names: Sequence[str], types: Sequence[Any], *, trim: bool = False) -> Answer:
+    """How to ask for columns of these DuckDB types. Names must differ.
+
+    With `trim` a DECIMAL(38,9), which nobody chose, loses the zeros at its end.
+    """
+    converts = tuple(
+        (place, convert) for place, kind in enumerate(types) if (convert := _convert(kind, trim)) is not None
+    )
     select = ", ".join(_selected(name, kind) for name, kind in zip(names, types, strict=True))
     shape = shapes.Record({name: _shape(kind) for name, kind in zip(names, types, strict=True)})
     return Answer(tuple(names), select, converts, shape)
@@ -105,16 +114,18 @@ def _asked(kind: Any) -> str:
             return "VARCHAR"
 
 
-def _convert(kind: Any) -> Convert | None:
+def _convert(kind: Any, trim: bool = False) -> Convert | None:
     match kind.id:
+        case "decimal" if trim and str(kind) == _ANY_DECIMAL:
+            return _trimmed
         case "timestamp with time zone":
             return _aware
         case "struct":
-            return _of_struct([(name, _convert(held)) for name, held in kind.children])
+            return _of_struct([(name, _convert(held, trim)) for name, held in kind.children])
         case "list" | "array":
-            return _of_list(_convert(kind.children[0][1]))
+            return _of_list(_convert(kind.children[0][1], trim))
         case "map":
-            return _of_map(_convert(kind.children[0][1]), _convert(kind.children[1][1]))
+            return _of_map(_convert(kind.children[0][1], trim), _convert(kind.children[1][1], trim))
         case "tuple":
             return list
     return msgspec.json.decode if _is_json(kind) else None
@@ -122,6 +133,11 @@ def _convert(kind: Any) -> Convert | None:
 
 def _aware(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def _trimmed(value: Any) -> Any:
+    number = _EXACT.normalize(value)
+    return _EXACT.quantize(number, _ONE) if number == number.to_integral_value() else number  # 100, not 1E+2
 
 
 def _of_struct(parts: Sequence[tuple[str, Convert | None]]) -> Convert | None:

@@ -35,9 +35,16 @@ def open_source(context: Context) -> SourceReader:
 
 def changed(context: Context, reader: SourceReader) -> SourceReader:
     """The reader with the recipe's change laid over it; `Chunk.came` counts the rows before the change."""
-    if context.loaded.recipe.change is not None:
-        raise context.wrong(("change",), "'change' is not built yet")
-    return reader
+    recipe = context.loaded.recipe
+    if recipe.change is None:
+        return reader
+    from connectory.recipes.changed import open_change
+
+    try:
+        return open_change(context.loaded, context.root, reader, complete=recipe.from_.kind != "connector")
+    except BaseException:
+        reader.close()
+        raise
 
 
 def open_target(context: Context, source: SourceReader) -> Destination:
