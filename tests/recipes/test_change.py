@@ -141,7 +141,7 @@ def test_what_the_rows_become_is_known_before_the_first_of_them(load: Load) -> N
 
 def test_a_row_that_breaks_its_declared_type_is_invalid_and_the_others_go_on(load: Load) -> None:
     change = Change(load("select id + 1 as id from records"), Path(), PEOPLE, complete=True)
-    rows = [{"id": 1}, {"id": "one"}, {"id": 3}]
+    rows: list[dict[str, Any]] = [{"id": 1}, {"id": "one"}, {"id": 3}]
     changed = change.apply(rows)
     change.close()
     assert changed.rows == [{"id": 2}, {"id": 4}]

@@ -21,8 +21,8 @@ class Chunk:
 
     `pages` counts what was fetched for them, `total` is how many rows the source says it has in all, `came` how many
     rows there were before the recipe's change, where it has one. `refused` are rows that the source could not
-    complete, in the vendor's words, or that the change could not be given; they are not among `rows`. `left_out` counts records that are no rows of this run,
-    by the reason.
+    complete, in the vendor's words, or that the change could not be given; they are not among `rows`. `left_out`
+    counts records that are no rows of this run, by the reason.
     """
 
     rows: Sequence[Row]
