@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,13 +60,15 @@ class Numbers:
 
 
 def push(feed: str, root: Path, url: str, key: str, count: int) -> None:
-    """One run; what it reports is left in `report.json`."""
+    """One run; what it reports is left in `report.json`, `peak` in MiB."""
     opening.SOURCES["stdin"] = lambda *_: Numbers(feed, count)  # type: ignore[index]
     parts = Parts(ledger=MemoryLedger(), tokens=TokenStore(root / "tokens"), environ={})
     settings = {"server": url, "api_key": key}
     report = run_recipe(root / "recipes" / "r.yaml", settings=settings, parts=parts, root=root)
     told = {"read": report.accounts.read, "counts": report.accounts.counts, "error": str(report.error or "")}
-    (root / "report.json").write_text(json.dumps({**told, "code": report.exit_code}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    done = {**told, "code": report.exit_code, "calls": report.calls, "took": report.took, "peak": peak}
+    (root / "report.json").write_text(json.dumps(done))
 
 
 def main(feed: str, root: str, url: str, key: str, count: str) -> None:

@@ -298,7 +298,7 @@ COLUMNS: Mapping[str, Any] = {"ExternalId": Plain("text"), "Titel": Plain("text"
         (f"{{{SCHOOL}, operation: calendar_events.upsert, key: Titl}}", "/to/key: the rows have no field 'Titl'"),
         (
             f"{{{SCHOOL}, operation: calendar_events.upsert, with: {{x: 1}}}}",
-            "/to/with: calendar_events.upsert: no arg",
+            "/to/with/x: calendar_events.upsert: no arg",
         ),
         (f"{{{SCHOOL}, operation: calendar_events.upsert, rejects: a.txt}}", "expected a file that ends in .jsonl or"),
         (f"{{{SCHOOL}, operation: calendar_events.upsert, most_removed: lots}}", "expected a share such as 10%"),
@@ -325,3 +325,5 @@ def test_what_destroys_runs_when_the_recipe_says_so(school: TwelveTwenty, pushes
     students = pushes(to, server=school.url, api_key=school.api_key)
     one = next(iter(school.tables["students"]))
     assert str(students.run([{"Id": one}, {"Id": 5}]).accounts) == "2 read = 2 delivered", "what is gone is gone"
+    students.to = to.replace(", destroys: true", "")
+    assert students.run([{"Id": 5}], confirmed=True).exit_code == 0

@@ -33,11 +33,13 @@ A wrong recipe or setting is told before anything is sent, for all recipes at on
 keep the others from running.""",
 )
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", shell_complete=complete_recipe)
+@click.option("--yes", is_flag=True, help="Run what destroys at the vendor's, though the recipe does not say so.")
 @settings_options
 @click.pass_context
 def command(
     ctx: click.Context,
     recipes: tuple[str, ...],
+    yes: bool,
     server: str | None,
     assignments: tuple[str, ...],
     profile: str | None,
@@ -58,7 +60,13 @@ def command(
             with show_progress() as tell:
                 told = partial(tell, file.stem)
                 report = run_recipe(
-                    file, settings=settings, profile=profile, max_wait=max_wait, root=root, on_progress=told
+                    file,
+                    settings=settings,
+                    profile=profile,
+                    max_wait=max_wait,
+                    root=root,
+                    on_progress=told,
+                    confirmed=yes,
                 )
         except InputError as why:
             if not codes:
@@ -111,8 +119,6 @@ def account(report: Report, root: Path) -> None:
     note(f"{report.recipe}: {report.accounts} ({calls}, {report.took:.1f} s{waited})")
     for row in report.problems[:TOLD]:
         note(f"  {row.word}: {row.field}: {row.reason}")
-    for field, count in report.dropped.items():
-        note(f"  left out by the contract: {field}: {count:,} value{'' if count == 1 else 's'}")
     if report.error is not None:
         note(explain(report.error))
     glance(report.destination, root)

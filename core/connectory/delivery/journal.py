@@ -170,7 +170,7 @@ class Journal:
                 return None
             outcomes: dict[int, Outcome] = {}
             for (text,) in self._db.execute("SELECT outcomes FROM outcome ORDER BY id"):
-                outcomes.update((one.row, one) for one in map(_outcome, _decode(text)))
+                outcomes.update((one.row, one) for one in _unpacked(text))
             flights = self._db.execute("SELECT rows FROM flight").fetchall()
             return UnderWay(Chunk(*found), outcomes, frozenset(row for (rows,) in flights for row in _decode(rows)))
 
@@ -195,8 +195,7 @@ class Journal:
             db.execute("DELETE FROM flight")
             if outcomes:
                 self._write_chunk(db)
-                told = _encode([attrs.astuple(one) for one in outcomes]).decode()
-                db.execute("INSERT INTO outcome (outcomes) VALUES (?)", (told,))
+                db.execute("INSERT INTO outcome (outcomes) VALUES (?)", (_packed(outcomes),))
 
     def _write_chunk(self, db: sqlite3.Connection) -> None:
         if self._written or self._chunk is None:
@@ -319,8 +318,18 @@ def _hold(db: sqlite3.Connection, held: Held) -> None:
     db.execute(f"INSERT OR REPLACE INTO held ({', '.join(names)}) VALUES ({marks})", [values[name] for name in names])
 
 
-def _outcome(values: Sequence[Any]) -> Outcome:
-    return Outcome(*values)
+def _packed(outcomes: Sequence[Outcome]) -> str:
+    """Outcomes that say the same are written once, with their rows and ids: most of a call's do."""
+    together: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
+    for one in outcomes:
+        said = (one.word, one.words, one.code, one.status, one.attempts)
+        together.setdefault(said, []).append((one.row, one.id))
+    return _encode(list(together.items())).decode()
+
+
+def _unpacked(text: str) -> Iterator[Outcome]:
+    for (word, words, code, status, attempts), rows in _decode(text):
+        yield from (Outcome(row, word, words, code, status, id_, attempts) for row, id_ in rows)
 
 
 def open_journal(path: Path) -> Journal:

@@ -12,10 +12,9 @@ import attrs
 import duckdb
 import msgspec
 
-from connectory.destinations.columns import (
+from connectory.destinations.duckdb_columns import (
     BITS,
     BOOLEAN,
-    COMMENT,
     DATE,
     DECIMAL,
     DOUBLE,
@@ -26,6 +25,7 @@ from connectory.destinations.columns import (
     quote,
     tree_from,
 )
+from connectory.destinations.duckdb_growth import COMMENT
 from connectory.errors import DestinationError
 
 # Everything needed is built in: nothing may be fetched, and no query may read another file.

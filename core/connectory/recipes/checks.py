@@ -7,6 +7,7 @@ or `TARGETS` here that yields the faults of its keys; nothing is sent, and no se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.operation import Plan
 from connectory.plugins.registry import Registry
 from connectory.recipes.marks import MarkField, names_in
+from connectory.recipes.push_checks import filled_by_rows, plans_of, target_faults
 from connectory.recipes.recipe import Draft, FromOperation, LoadedRecipe, ToOperation, draft_recipe
 from connectory.recipes.templates import template_faults
 from connectory.spec.language import Spec
@@ -207,8 +209,12 @@ def _to_operation(subject: Subject) -> Iterator[Fault]:
     yield from faults
     if spec is not None:
         yield from settings_faults(subject, "to", spec, target.settings)
-    if plan is not None and (plan.many or plan.does == "read"):
-        yield subject.fault(("to", "operation"), f"'{plan.name}' reads: a destination writes")
+    if spec is None or plan is None:
+        return
+    yield from target_faults(subject.loaded, spec, plans_of(target, spec, partial(plan_of, spec, subject.registry)))
+    if plan.does != "read":
+        filled = frozenset(filled_by_rows(plan, target.with_))
+        yield from argument_faults(subject, "to", spec, plan, target.with_, filled)
 
 
 def _keys(subject: Subject) -> Iterator[Fault]:

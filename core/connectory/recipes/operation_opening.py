@@ -14,8 +14,7 @@ from connectory.recipes.context import Context
 from connectory.recipes.marks import Filter, MarkField, Value, names_in
 from connectory.recipes.operation_source import OperationSource, Wish
 from connectory.recipes.recipe import FromOperation
-from connectory.recipes.templates import names_at, render_arguments
-from connectory.spec.typeexpr import Scalar
+from connectory.recipes.templates import names_at, public_settings, render_arguments
 
 Span = tuple[Value | None, Value | None]
 
@@ -30,7 +29,7 @@ def open_operation(context: Context, options: FromOperation) -> OperationSource:
         raise context.wrong(("from", "operation"), str(why)) from None
     filter_ = _filter(context, connector, plan, options)
     mode = getattr(context.loaded.recipe.to.options, "mode", None)
-    settings = _public_settings(connector)
+    settings = public_settings(connector)
     filters = engine.registry.filters
 
     def render(now: datetime, since: Value | None, until: Value | None) -> Mapping[str, Any]:
@@ -57,15 +56,6 @@ def _filter(context: Context, connector: Connector, plan: Plan, options: FromOpe
     field = mark_field(connector.engine.spec, plan, options.since, registry)
     mark = plan.operation.marks.get(options.since)
     return Filter(plan, field, mark, registry.codecs, names_in(options.with_) & {"since", "until"})
-
-
-def _public_settings(connector: Connector) -> dict[str, Any]:
-    engine = connector.engine
-    return {
-        name: engine.settings.get(name)
-        for name, setting in engine.spec.settings.items()
-        if setting.type != Scalar("secret")
-    }
 
 
 def _span(context: Context, plan: Plan, filter_: Filter | None) -> Span | None:

@@ -74,10 +74,14 @@ class BatchCourier:
     plan: Plan
     given: Mapping[str, Any]
     only_new: bool
+    _objects: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_objects", takes_objects(self.plan))
 
     def wire(self, row: Row) -> Any:
         assert self.plan.item is not None
-        return self.plan.item(dict(row) if takes_objects(self.plan) else _only_value(row))
+        return self.plan.item(row if self._objects else _only_value(row))
 
     def content(self, wire: Any) -> Any:
         return wire

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connectory.errors import ArgumentError, Fault, nearest
-from connectory.operation import Plan, bind
+from connectory.errors import Fault, nearest
+from connectory.operation import Plan
 from connectory.recipes.push_calls import item_type, place_of, record_fields, takes_objects, whole_of
 from connectory.recipes.push_lookup import lookup_arguments
 from connectory.recipes.push_rows import Keys
@@ -35,32 +35,28 @@ def keys_of(options: ToOperation, spec: Spec, plan: Plan) -> Keys:
     return Keys(tuple(options.key) or default_key(spec, plan)) if needed else Keys(())
 
 
-def check_target(
-    loaded: LoadedRecipe, spec: Spec, plans: Plans, shape: Record | None, *, confirmed: bool = False
-) -> list[Fault]:
-    """Every fault of the recipe's `to`. `plans` are those of the operations it names, `shape` what is known of the
-    rows; `confirmed` says that somebody agreed to what destroys."""
-    return list(_faults(loaded, spec, plans, shape, confirmed))
+def filled_by_rows(plan: Plan, given: Mapping[str, Any]) -> Sequence[str]:
+    """Wire names of the arguments that the rows fill: the list of a batch, else all that are not given."""
+    if plan.operation.batch is not None:
+        return plan.key
+    return [p.wire for p in plan.parameters.values() if p.name not in given]
 
 
-def _faults(loaded: LoadedRecipe, spec: Spec, plans: Plans, shape: Record | None, confirmed: bool) -> Iterator[Fault]:
+def target_faults(loaded: LoadedRecipe, spec: Spec, plans: Plans, shape: Record | None = None) -> Iterator[Fault]:
+    """Every fault of the recipe's `to` but those of its arguments. `plans` are those of the operations it names,
+    `shape` what is known of the rows."""
     options: ToOperation = loaded.recipe.to.options
-    for word in ("operation", "remove", "read_back"):
+    for word in ("remove", "read_back"):
         name = getattr(options, word)
         if name is not None and name not in spec.operations:
-            known = nearest(name, spec.operations)
-            yield loaded.fault(("to", word), f"{spec.name}: no operation '{name}'{known}")
+            yield loaded.fault(("to", word), f"{spec.name}: no operation '{name}'{nearest(name, spec.operations)}")
     plan = plans.get(options.operation)
     if plan is None:
         return
     if plan.does == "read":
-        yield loaded.fault(("to", "operation"), f"'{plan.name}' reads; a destination is an operation that writes")
+        yield loaded.fault(("to", "operation"), f"'{plan.name}' reads: a destination writes")
         return
-    if plan.does == "destroy" and not (options.destroys or confirmed):
-        words = f"'{plan.name}' destroys; say `destroys: true` beside it, or --yes, if that is meant"
-        yield loaded.fault(("to", "operation"), words)
-    yield from _arguments(loaded, plan, options)
-    yield from _words(loaded, spec, plan, options)
+    yield from _words(loaded, plan, options)
     yield from _keys(loaded, spec, plan, options, shape)
     yield from _mirror(loaded, spec, plans, options)
     yield from _read_back(loaded, spec, plans, options)
@@ -68,17 +64,14 @@ def _faults(loaded: LoadedRecipe, spec: Spec, plans: Plans, shape: Record | None
         yield from _columns(loaded, spec, plan, options, shape)
 
 
-def _arguments(loaded: LoadedRecipe, plan: Plan, options: ToOperation) -> Iterator[Fault]:
-    """`with`: each is an argument of the right kind, and what rows cannot fill is there."""
-    by_rows = [p.wire for p in plan.parameters.values() if p.name not in options.with_]
-    filled = plan.key if plan.operation.batch is not None else by_rows
-    try:
-        bind(plan, options.with_, filled=filled)
-    except ArgumentError as why:
-        yield from (loaded.fault(("to", "with"), line) for line in str(why).splitlines())
+def destroys(loaded: LoadedRecipe, plan: Plan) -> Iterator[Fault]:
+    """The fault of an operation that destroys and that the recipe does not say is meant."""
+    if plan.does == "destroy" and not loaded.recipe.to.options.destroys:
+        words = f"'{plan.name}' destroys; say `destroys: true` beside it, or --yes, if that is meant"
+        yield loaded.fault(("to", "operation"), words)
 
 
-def _words(loaded: LoadedRecipe, spec: Spec, plan: Plan, options: ToOperation) -> Iterator[Fault]:
+def _words(loaded: LoadedRecipe, plan: Plan, options: ToOperation) -> Iterator[Fault]:
     try:
         share_of(options.most_removed)
     except (ValueError, ZeroDivisionError):

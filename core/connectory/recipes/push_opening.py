@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from connectory.connector import Connector
 from connectory.delivery.journal import open_journal
 from connectory.delivery.journalfile import journal_path
-from connectory.errors import SpecError
+from connectory.errors import ArgumentError, SpecError, nearest
 from connectory.invoke import Engine
+from connectory.operation import Plan, bind
 from connectory.recipes.context import Context
 from connectory.recipes.push_calls import courier_of, record_fields
-from connectory.recipes.push_checks import check_target, keys_of, plans_of
+from connectory.recipes.push_checks import destroys, filled_by_rows, keys_of, plans_of, target_faults
 from connectory.recipes.push_lookup import Lookup
 from connectory.recipes.push_rows import Sorter
 from connectory.recipes.pushing import Push
@@ -18,6 +22,7 @@ from connectory.recipes.recipe import ToOperation
 from connectory.recipes.rejects import RejectsFile
 from connectory.recipes.removing import Remover, share_of
 from connectory.recipes.source import SourceReader
+from connectory.recipes.templates import names_at, public_settings, render_arguments
 from connectory.values.shapes import Record
 
 
@@ -30,15 +35,21 @@ def open_target_operation(context: Context, options: ToOperation, shape: Record 
     """The same for rows that come from elsewhere than the recipe's source."""
     connector = context.connectors.get(options.connector, options.settings)
     engine = connector.engine
+    if options.operation not in engine.spec.operations:
+        known = nearest(options.operation, engine.spec.operations)
+        raise context.wrong(("to", "operation"), f"{engine.spec.name}: no operation '{options.operation}'{known}")
     plans = plans_of(options, engine.spec, engine.plan)
-    faults = check_target(context.loaded, engine.spec, plans, shape, confirmed=context.confirmed)
+    plan = plans[options.operation]
+    faults = [*target_faults(context.loaded, engine.spec, plans, shape)]
+    if not context.confirmed:
+        faults += destroys(context.loaded, plan)
     if faults:
         raise SpecError(faults)
-    plan = plans[options.operation]
+    given = _arguments(context, connector, plan, options)
     journal = open_journal(journal_path(context.root, context.loaded.recipe.name))
     keys = keys_of(options, engine.spec, plan)
     only_new = options.mode == "create_only"
-    courier = courier_of(engine, plan, options.with_, context.root, only_new=only_new)
+    courier = courier_of(engine, plan, given, context.root, only_new=only_new)
     sorter = Sorter(courier, journal, keys, options.mode, options.changed_only)
     looked_up = plans.get(options.read_back or "")
     rejects = RejectsFile(context.root / options.rejects, record_fields(engine.spec, plan)) if options.rejects else None
@@ -51,6 +62,17 @@ def open_target_operation(context: Context, options: ToOperation, shape: Record 
         rejects=rejects,
         fresh=context.fresh,
     )
+
+
+def _arguments(context: Context, connector: Connector, plan: Plan, options: ToOperation) -> Mapping[str, Any]:
+    """The arguments that are the same for every row, their texts computed."""
+    names = {**public_settings(connector), **names_at(datetime.fromtimestamp(context.now, UTC))}
+    try:
+        given = render_arguments(plan, options.with_, names, connector.engine.registry.filters)
+        bind(plan, given, filled=filled_by_rows(plan, given))
+    except ArgumentError as why:
+        raise context.wrong(("to", "with"), str(why)) from None
+    return given
 
 
 def _remover(context: Context, engine: Engine, options: ToOperation, plans: Any, sorter: Sorter) -> Remover:

@@ -42,12 +42,14 @@ def run_recipe(
     full_refresh: bool = False,
     keep_state: bool = False,
     span: Span | None = None,
+    confirmed: bool = False,
 ) -> Report:
     """Run one recipe. Raises InputError before anything is sent; what happens later stands in the report's `error`.
 
     `settings` go before the recipe's own. Paths in the recipe are relative to `root`: its project, or its folder.
     `full_refresh` begins anew whatever was kept; `keep_state` goes on with what was kept though the recipe changed;
-    `span` reads from one moment to another, and leaves the mark of the ordinary runs alone.
+    `span` reads from one moment to another, and leaves the mark of the ordinary runs alone; `confirmed` says that
+    an operation that destroys is meant.
     """
     parts = parts or Parts()
     file = Path(file)
@@ -68,6 +70,7 @@ def run_recipe(
         now=parts.clock.now(),
         span=span,
         fresh=full_refresh,
+        confirmed=confirmed,
     )
     started = parts.clock.monotonic()
     try:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from connectory.connector import Connector
 from connectory.errors import ArgumentError
 from connectory.operation import Plan
 from connectory.spec.expressions import ExpressionFault, compile_expression
+from connectory.spec.typeexpr import Scalar
 from connectory.values.texts import parse_text
 
 Filters = Mapping[str, Callable[..., Any]]
@@ -51,6 +53,16 @@ def names_at(now: datetime, since: Any = None, until: Any = None) -> dict[str, A
         "now": now,
         "since": since,
         "until": until,
+    }
+
+
+def public_settings(connector: Connector) -> dict[str, Any]:
+    """The values of a connector's settings that are no secrets."""
+    engine = connector.engine
+    return {
+        name: engine.settings.get(name)
+        for name, setting in engine.spec.settings.items()
+        if setting.type != Scalar("secret")
     }
 
 
