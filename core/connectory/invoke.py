@@ -64,6 +64,10 @@ class Engine:
             self._plans[name] = make_plan(self.spec, self.registry, name, body=body)
         return self._plans[name]
 
+    def replan(self, plan: Plan) -> None:
+        """Take this plan for its operation: one that is watched, for one."""
+        self._plans[plan.name] = plan
+
     def _render(self, template: str) -> str | None:
         return self.line.render(template, self.settings)
 

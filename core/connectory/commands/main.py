@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "call": "Call an operation; records or results go to stdout.",
     "sync": "Run recipes: records from a vendor into a table.",
     "replay": "Send rows that a vendor refused again, mended.",
+    "coverage": "What of a spec has a test, what that rests on, and what is assumed.",
     "mutate": "Plant every mistake in a spec, and name those that no test notices.",
     "record": "Record calls against a live server, for the tests.",
     "check": "Check specs, recipes and plug-ins; every fault at once.",

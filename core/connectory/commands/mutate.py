@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from connectory.commands.messages import note
-from connectory.commands.project import project_root, registry_of
+from connectory.commands.project import cassettes_of, project_root, vendors_of
 
 if TYPE_CHECKING:
     from connectory.testing.mutation import Subject, Verdict
@@ -53,13 +53,15 @@ def command(
     write: bool,
 ) -> None:
     """Plant every mistake in a spec, one at a time, and name those that no test of VENDOR notices."""
+    from connectory.testing.mutation import Subject
     from connectory.testing.verdicts import Found, read_reasons, report
 
     root = project_root(ctx.obj)
     docs = (root or Path.cwd()) / "docs"
     reasons = read_reasons(docs / REASONS)
     found: list[Found] = []
-    for subject in _subjects(ctx.obj, vendors, root):
+    for vendor in vendors_of(ctx.obj, vendors):
+        subject = Subject(vendor, root, cassettes_of(ctx.obj))
         one = Found(
             subject.vendor, _file(subject), list(_judged(subject, sample, only, jobs)), reasons.get(subject.vendor, {})
         )
@@ -76,21 +78,6 @@ def command(
         note(f"wrote {docs / PAGE}")
     if any(one.share < at_least for one in found):
         ctx.exit(1)
-
-
-def _subjects(project: str | None, vendors: Sequence[str], root: Path | None) -> Iterator[Subject]:
-    """The vendors named, else those whose specs the project holds."""
-    from connectory.errors import ArgumentError, nearest
-    from connectory.testing.mutation import Subject
-
-    known = registry_of(project).specs
-    own = [vendor for vendor, source in known.items() if root is not None and source.origin == str(root)]
-    if not vendors and not own:
-        raise ArgumentError("no specs/ here: name a VENDOR, or go to a project")
-    for vendor in vendors or own:
-        if vendor not in known:
-            raise ArgumentError(f"no connector '{vendor}'{nearest(vendor, known)} (there are {', '.join(known)})")
-        yield Subject(vendor, root, (root or Path.cwd()) / "cassettes")
 
 
 def _file(subject: Subject) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +32,26 @@ def registry_of(project: str | None) -> Registry:
     from connectory.connecting import load_registry
 
     return load_registry(project_root(project))
+
+
+def cassettes_of(project: str | None) -> Path:
+    """Where the project keeps its recorded calls."""
+    return (project_root(project) or Path.cwd()) / "cassettes"
+
+
+def vendors_of(project: str | None, named: Sequence[str]) -> list[str]:
+    """The vendors named, else those whose specs the project holds. Raises ArgumentError for one that nobody brings."""
+    from connectory.errors import ArgumentError, nearest
+
+    known = registry_of(project).specs
+    root = str(project_root(project))
+    vendors = list(named) or [vendor for vendor, source in known.items() if source.origin == root]
+    for vendor in vendors:
+        if vendor not in known:
+            raise ArgumentError(f"no connector '{vendor}'{nearest(vendor, known)} (there are {', '.join(known)})")
+    if not vendors:
+        raise ArgumentError("no specs/ here: name a VENDOR, or go to a project")
+    return vendors
 
 
 def check_operation(spec: Spec, operation: str) -> None:

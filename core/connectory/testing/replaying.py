@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -67,24 +67,34 @@ class Difference:
         return "\n".join(lines)
 
 
-def run_case(registry: Registry, loaded: Loaded, case: Case) -> Sequence[Difference]:
+class Watch(Protocol):
+    """Looks on while a case is run."""
+
+    def before(self, connector: Connector, operation: str) -> None:
+        """The call is about to be made."""
+
+    def after(self, gives: Gives) -> None:
+        """The call has ended."""
+
+
+def run_case(registry: Registry, loaded: Loaded, case: Case, watch: Watch | None = None) -> Sequence[Difference]:
     """What differs from the recording, or from the example; nothing where the case passes.
 
     Raises SpecError for a cassette that is broken. A case without a cassette and an example has nothing to run.
     """
     if case.kind == "example":
-        return _run_example(registry, loaded, case)
+        return _run_example(registry, loaded, case, watch)
     if case.file is None:
         return []
-    return replay(registry, loaded, read_cassette(case.file))
+    return replay(registry, loaded, read_cassette(case.file), watch)
 
 
-def replay(registry: Registry, loaded: Loaded, cassette: Cassette) -> Sequence[Difference]:
+def replay(registry: Registry, loaded: Loaded, cassette: Cassette, watch: Watch | None = None) -> Sequence[Difference]:
     """Play a cassette and compare every request and what the call gives."""
     gone = _not_of_this_spec(loaded, cassette)
     if gone is not None:
         return [gone]
-    played = play(registry, loaded, cassette)
+    played = play(registry, loaded, cassette, watch)
     found = [*played.differences, *(() if played.differences else _compare(loaded, played, cassette))]
     changed = tuple(changes_since(loaded, cassette.operation, cassette.parts))[:MOST_TOLD] if found else ()
     return [attrs.evolve(one, changed=changed if one is found[-1] else ()) for one in found]
@@ -99,14 +109,14 @@ class Played:
     blame: Blame
 
 
-def play(registry: Registry, loaded: Loaded, cassette: Cassette) -> Played:
+def play(registry: Registry, loaded: Loaded, cassette: Cassette, watch: Watch | None = None) -> Played:
     """Make the call against the recorded answers."""
     player = Player(cassette.exchanges, cassette.name)
     with prepared(registry, loaded, cassette.operation, cassette.settings, cassette.clock) as connector:
         blame = Blame(loaded, connector.engine)
         with tempfile.TemporaryDirectory() as folder:
             arguments = with_files(connector.operation(cassette.operation).plan, cassette.arguments, Path(folder))
-            gives, fault = played_call(player, connector, cassette.operation, arguments)
+            gives, fault = played_call(player, connector, cassette.operation, arguments, watch)
         where = _Where(cassette, blame)
         if player.deviated is not None:
             return Played(gives, tuple(where.deviation(player.deviated, player.position)), blame)
@@ -118,12 +128,21 @@ def play(registry: Registry, loaded: Loaded, cassette: Cassette) -> Played:
 
 
 def played_call(
-    player: Player, connector: Connector, operation: str, arguments: Mapping[str, Any]
+    player: Player,
+    connector: Connector,
+    operation: str,
+    arguments: Mapping[str, Any],
+    watch: Watch | None = None,
 ) -> tuple[Gives, str | None]:
     """Make a call under a player. Returns what it gave, and what broke it besides the vendor's answers."""
+    if watch is not None:
+        watch.before(connector, operation)
     try:
         with open_cassette(player), network_blocked():
-            return perform(connector, operation, arguments), None
+            gives = perform(connector, operation, arguments)
+        if watch is not None:
+            watch.after(gives)
+        return gives, None
     except Deviation:
         return {}, None
     except (InputError, NetworkUsed) as why:
@@ -346,7 +365,7 @@ def _sides(made: Any, recorded: Any) -> tuple[str, str]:
     return "nothing" if made is None else str(made), "nothing" if recorded is None else str(recorded)
 
 
-def _run_example(registry: Registry, loaded: Loaded, case: Case) -> list[Difference]:
+def _run_example(registry: Registry, loaded: Loaded, case: Case, watch: Watch | None = None) -> list[Difference]:
     assert case.example is not None
     with prepared(registry, loaded, case.operation, {}, ManualClock().now()) as connector:
         player = ExamplePlayer(loaded, connector.engine, case.operation, case.example)
@@ -354,7 +373,7 @@ def _run_example(registry: Registry, loaded: Loaded, case: Case) -> list[Differe
             with tempfile.TemporaryDirectory() as folder:
                 plan = connector.operation(case.operation).plan
                 arguments = with_files(plan, dict(case.example.with_), Path(folder))
-                gives, fault = played_call(player, connector, case.operation, arguments)
+                gives, fault = played_call(player, connector, case.operation, arguments, watch)
         except ConnectoryError as why:
             gives, fault = {}, str(why)
         blame = Blame(loaded, connector.engine)
