@@ -99,7 +99,7 @@ def completions(words: str, cwd: Path) -> set[str]:
 
 
 def test_the_shell_completes_commands_vendors_operations_and_arguments(project: Path) -> None:
-    assert completions("connectory c", project) == {"call", "check"}
+    assert completions("connectory c", project) == {"call", "check", "coverage"}
     assert completions("connectory call sh", project) == {"shop"}
     assert completions("connectory call shop customers.", project) == {
         "customers.list", "customers.get", "customers.create", "customers.replace", "customers.delete",

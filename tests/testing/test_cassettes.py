@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 import vcr
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectory.errors import SpecError
@@ -82,6 +82,20 @@ def test_any_body_survives_the_file(body: bytes) -> None:
     file = Path("/nowhere/x.yaml")
     cassette = attrs.evolve(CASSETTE, exchanges=(exchange,))
     assert _read_text(text_of(cassette), file).exchanges == (exchange,)
+
+
+ARGUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["year", "ids", "body"]), ARGUMENTS))
+@example({"number": "0478", "size": "1e3", "no": "no", "when": "2026-05-20", "none": "~", "hex": "0xff"})
+def test_any_argument_survives_the_file(arguments: dict[str, object]) -> None:
+    cassette = attrs.evolve(CASSETTE, arguments=arguments)
+    assert _read_text(text_of(cassette), Path("/nowhere/x.yaml")).arguments == arguments
 
 
 def _read_text(text: str, file: Path) -> Cassette:

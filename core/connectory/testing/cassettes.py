@@ -24,7 +24,7 @@ import yaml
 
 from connectory.errors import ArgumentError, Fault, SpecError
 from connectory.messages import Headers
-from connectory.spec.yamltext import Node, as_data
+from connectory.spec.yamltext import Node, as_data, plain_data
 from connectory.testing.bodytext import UNWRITABLE, readable
 from connectory.testing.cassettefile import read_document
 
@@ -260,6 +260,8 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     style = '"' if UNWRITABLE.search(value) else "|" if "\n" in value else None
+    if style is None and not isinstance(plain_data(value), str):
+        style = "'"  # PyYAML writes `0478` bare, which it takes for a text and YAML 1.2 for a number
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

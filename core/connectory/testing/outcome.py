@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time
@@ -22,15 +23,20 @@ LONGEST_SHOWN: Final = 1_500  # characters of a record that is kept whole; a lon
 NOT_DELIVERED: Final = ("invalid", "rejected", "unknown", "not_tried")
 
 
-def perform(connector: Connector, operation: str, arguments: Mapping[str, Any]) -> Gives:
-    """Make one call and say what it gave. Raises InputError: nothing was sent."""
+def perform(connector: Connector, operation: str, arguments: Mapping[str, Any], *, refusals: bool = False) -> Gives:
+    """Make one call and say what it gave; among the arguments `complete` asks the detail calls too.
+
+    Raises InputError: nothing was sent. With `refusals` that is what the call gave: the names that were `refused`.
+    """
     plan = connector.operation(operation).plan
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
             gives = _perform(connector, plan, dict(arguments))
-        except InputError:
-            raise
+        except InputError as why:
+            if not refusals:
+                raise
+            gives = {"refused": [_refused(line) for line in str(why).splitlines()]}
         except ConnectoryError as why:
             gives = _error(why)
     if names := sorted({w.category.__name__ for w in told if issubclass(w.category, UserWarning)}):
@@ -38,24 +44,31 @@ def perform(connector: Connector, operation: str, arguments: Mapping[str, Any]) 
     return gives
 
 
+def _refused(line: str) -> str:
+    """The argument that a line of a refusal is about; our own words may change."""
+    found = re.search("'(.+?)'", line)
+    return found[1] if found else line
+
+
 def _perform(connector: Connector, plan: Plan, arguments: dict[str, Any]) -> Gives:
     if plan.operation.batch is not None:
         return _deliver(connector, plan, arguments)
+    complete = bool(arguments.pop("complete", False))
     if plan.many:
-        return _list(connector, plan, arguments)
-    word, record = connector.engine.perform(plan, arguments)
+        return _list(connector, plan, arguments, complete)
+    word, record = connector.engine.perform(plan, arguments, complete=complete)
     read = record if plan.read is None or record is None else plan.read(record)
     if read is None:
         return {"word": word}
     return {"word": word, "record": shown(read), "digest": digest([read]), **_misfits(connector, plan, [read])}
 
 
-def _list(connector: Connector, plan: Plan, arguments: dict[str, Any]) -> Gives:
+def _list(connector: Connector, plan: Plan, arguments: dict[str, Any], complete: bool) -> Gives:
     link = plan.operation.parent
     missing = link is not None and not all(
         p.name in arguments for p in plan.parameters.values() if p.wire in link.with_
     )
-    records = Records(connector.engine, plan, arguments, parents=missing)
+    records = Records(connector.engine, plan, arguments, complete=complete, parents=missing)
     sizes: list[int] = []
     found: list[Any] = []
     gives: Gives = {}

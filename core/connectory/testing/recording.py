@@ -108,7 +108,7 @@ def record(registry: Registry, loaded: Loaded, wanted: Wanted, target: Target) -
             given = with_files(plan, wanted.arguments, Path(folder))
             arguments = without_files(plan, given)
             with open_cassette(tape):
-                gave = perform(connector, wanted.operation, given)
+                gave = perform(connector, wanted.operation, given, refusals=wanted.errors)
         if "error" in gave and not wanted.errors:
             raise NotRecorded(f"{wanted.name}: ended in {_told(gave)}; nothing is kept (--errors keeps it)")
         if len(tape.data) > 100:
@@ -121,6 +121,7 @@ def record(registry: Registry, loaded: Loaded, wanted: Wanted, target: Target) -
             target.said or _server_said(loaded, server, connector), _host_kind(server, connector), _moment(started)
         ),
         clock=int(started),
+        gives=gave,
     )
     return _proved(registry, loaded, cassette, gave, collecting)
 
@@ -299,7 +300,7 @@ def _proved(registry: Registry, loaded: Loaded, cassette: Cassette, gave: Gives,
     if played.differences:
         told = "\n".join(map(str, played.differences))
         raise NotRecorded(f"{cassette.name}: the recording does not play, nothing is kept:\n{told}")
-    for name in ("records", "pages", "total", "accounts", "error", "status", "word"):
+    for name in ("refused", "records", "pages", "total", "accounts", "error", "status", "word"):
         if gave.get(name) != played.gives.get(name):
             raise NotRecorded(
                 f"{cassette.name}: the recording plays to another end, nothing is kept:"

@@ -116,7 +116,8 @@ def play(registry: Registry, loaded: Loaded, cassette: Cassette, watch: Watch | 
         blame = Blame(loaded, connector.engine)
         with tempfile.TemporaryDirectory() as folder:
             arguments = with_files(connector.operation(cassette.operation).plan, cassette.arguments, Path(folder))
-            gives, fault = played_call(player, connector, cassette.operation, arguments, watch)
+            refusals = "refused" in (cassette.gives or {})
+            gives, fault = played_call(player, connector, cassette.operation, arguments, watch=watch, refusals=refusals)
         where = _Where(cassette, blame)
         if player.deviated is not None:
             return Played(gives, tuple(where.deviation(player.deviated, player.position)), blame)
@@ -132,14 +133,16 @@ def played_call(
     connector: Connector,
     operation: str,
     arguments: Mapping[str, Any],
+    *,
     watch: Watch | None = None,
+    refusals: bool = False,
 ) -> tuple[Gives, str | None]:
     """Make a call under a player. Returns what it gave, and what broke it besides the vendor's answers."""
     if watch is not None:
         watch.before(connector, operation)
     try:
         with open_cassette(player), network_blocked():
-            gives = perform(connector, operation, arguments)
+            gives = perform(connector, operation, arguments, refusals=refusals)
         if watch is not None:
             watch.after(gives)
         return gives, None
@@ -169,6 +172,8 @@ def prepared(
             make_key=numbered_keys(operation),
         )
         values = stand_in_settings(loaded, settings)
+        if "server" in settings:
+            values["server"] = settings["server"]
         yield connect_spec(loaded, registry, values, parts=parts, max_wait=PATIENCE)
 
 
@@ -338,6 +343,7 @@ def _compare(loaded: Loaded, played: Played, cassette: Cassette) -> Iterator[Dif
         "misfits": "the values fit their declared types otherwise",
         "warns": "the warnings differ",
         "word": "what the answer means differs",
+        "refused": "what is said of the arguments differs",
         "error": "the error differs",
         "message": "the vendor's words differ",
         "code": "the vendor's code differs",
@@ -373,7 +379,7 @@ def _run_example(registry: Registry, loaded: Loaded, case: Case, watch: Watch | 
             with tempfile.TemporaryDirectory() as folder:
                 plan = connector.operation(case.operation).plan
                 arguments = with_files(plan, dict(case.example.with_), Path(folder))
-                gives, fault = played_call(player, connector, case.operation, arguments, watch)
+                gives, fault = played_call(player, connector, case.operation, arguments, watch=watch)
         except ConnectoryError as why:
             gives, fault = {}, str(why)
         blame = Blame(loaded, connector.engine)
