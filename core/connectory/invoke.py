@@ -17,10 +17,22 @@ from connectory.answers import Answer, read_json
 from connectory.calls import Line, Purpose, purpose_of
 from connectory.delivery.accounts import ItemResult
 from connectory.delivery.batches import Batching, Unwatched, Watch, deliver
+from connectory.delivery.results import read_results
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
+from connectory.flows import Flow, answer_of, names_of, read_flow, refuse_raw, results_of
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
-from connectory.operation import SPOTS, Arguments, Plan, bind, identifying_paths, make_plan, named_item_type, wire_body
+from connectory.operation import (
+    SPOTS,
+    Arguments,
+    Plan,
+    bind,
+    identifying_paths,
+    make_plan,
+    named_item_type,
+    whole_url,
+    wire_body,
+)
 from connectory.outcomes import conditions_hold, judge
 from connectory.paging.walk import Trail, Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
@@ -73,6 +85,8 @@ class Engine:
 
     def url(self, plan: Plan) -> str:
         """Base and address joined; `{names}` of path parameters are not yet filled."""
+        if whole_url(plan.operation):
+            return str(plan.operation.address)
         base = self.bases[plan.operation.server] if plan.operation.server else self.line.base
         address = self._render(str(plan.operation.address)) or ""
         return self.line.settled(base).rstrip("/") + address
@@ -112,6 +126,7 @@ class Engine:
 
     def raw(self, plan: Plan, given: Given) -> Response:
         """One exchange, its answer undecoded; of a list the first page."""
+        refuse_raw(plan)
         arguments = bind(plan, given)
         page = plan.pager_kind.first(plan.pager) if plan.pager and plan.pager_kind else None
         purpose = attrs.evolve(self.purpose(plan), undecoded=True)
@@ -127,7 +142,9 @@ class Engine:
         if complete and plan.operation.detail is None:
             raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its answer")
         with self._naming(plan):
-            if plan.operation.merge is not None:
+            if plan.operation.steps:
+                word, record = self._steps(plan, given, flight)
+            elif plan.operation.merge is not None:
                 word, record = self._merge(plan, given, flight)
             else:
                 arguments = bind(plan, given)
@@ -137,6 +154,19 @@ class Engine:
         if complete and word != "unchanged":
             record = self._read_again(plan, given, record)
         return word, record
+
+    def ask(self, plan: Plan, given: Given) -> Answer:
+        """One call's good answer, for a flow."""
+        return self.exchange(plan, given)[1]
+
+    def _flow(self, plan: Plan, given: Given) -> Flow:
+        bind(plan, given)
+        budgets = self.purpose(plan).budgets if plan.operation.limits else ()
+        return Flow(self, plan, names_of(plan, given, self.settings), self.line, budgets)
+
+    def _steps(self, plan: Plan, given: Given, flight: Callable[[bool], None] | None) -> tuple[str, Any]:
+        step, answer = self._flow(plan, given).run(flight)[-1]
+        return "ok", take_record(self.plan(step.call), answer)
 
     def _read_again(self, plan: Plan, given: Given, record: Any) -> Any:
         """The record as it stands after a call, or what that call said of it where it cannot be found yet."""
@@ -198,6 +228,13 @@ class Engine:
         self, plan: Plan, given: Given, most: int | None, start: Trail | None
     ) -> Iterator[tuple[Page, Callable[[], Trail]]]:
         assert plan.records is not None
+        if plan.operation.steps:
+            # As one page: a walk that is gone on with takes all the steps again.
+            pages = list(self._flow(plan, given).last())
+            found = [record for page in pages for record in page.records]
+            if pages:
+                yield attrs.evolve(pages[-1], records=found), lambda: Trail(None, pages=1, read=len(found))
+            return
         arguments = bind(plan, given)
         purpose = self.purpose(plan)
         if plan.pager is None or plan.pager_kind is None:
@@ -293,18 +330,24 @@ class Engine:
             filled = _with_items(plan, arguments, wire)
             return self.line.exchange(purpose, self.request(plan, filled))[1]
 
+        def take_steps(wire: list[Any]) -> Answer:
+            items = next(p.name for p in plan.parameters.values() if p.wire == plan.items)
+            return answer_of(self._flow(plan, {**given, items: wire}).run(watch.flight))
+
         fields = named_item_type(self.spec, plan)
         assumed = f"operations/{plan.name}/batch/atomic" in self.spec.assumed
         return deliver(
             Batching(
                 batch=operation.batch,
                 kind=self.registry.batches[operation.batch.use],
-                results=operation.results,
+                results=results_of(plan, given, self.settings),
+                read=read_flow if operation.steps else read_results,
                 write=_as_it_is if written else plan.item,
                 fields=fields,
                 identity=identifying_paths(self.spec.types, fields),
-                send=send,
-                harmless=plan.repeatable or (operation.batch.atomic and not assumed),
+                send=take_steps if operation.steps else send,
+                # Half of a job is another job: a refused one is not cut to find the offender.
+                harmless=not operation.steps and (plan.repeatable or (operation.batch.atomic and not assumed)),
                 make_key=self.make_key,
                 destroys=plan.does == "destroy",
                 only_new=only_new,

@@ -138,6 +138,11 @@ def path_names(address: str) -> tuple[str, ...]:
     return tuple(re.findall(r"(?<!\{)\{(\w+)\}(?!\})", address))
 
 
+def whole_url(operation: Operation) -> bool:
+    """Whether the address is one parameter, a URL that an answer told. Such a call carries no credentials."""
+    return re.fullmatch(r"\{\w+\}", str(operation.address)) is not None
+
+
 def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") -> Plan:
     """Compile one operation of a checked spec. `body` is how bodies are written, already rendered."""
     operation = spec.operations[name]
@@ -146,6 +151,8 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
     does, repeatable = effect_of
     styles = styles_of(spec, operation, body)
     writers = Writers(spec.types, styles.datetime, registry.codecs)
+    # A flow that reads gives what its last step gives.
+    last = make_plan(spec, registry, operation.steps[-1].call) if operation.steps and does == "read" else None
     pager = spec.pagers[operation.pages] if operation.pages else None
     parameters = {p.name: p for p in _parameters(operation, writers, styles)}
     item_type = _item_type(operation, parameters)
@@ -161,14 +168,30 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
         parameters=parameters,
         pager=pager,
         pager_kind=registry.pagers[pager.use] if pager else None,
-        records=operation.records or (pager.records if pager else None) or (Records(path=_WHOLE) if pager else None),
-        read=readers_of(spec, registry, styles).of(operation.returns),
+        records=last.records
+        if last
+        else operation.records or (pager.records if pager else None) or (Records(path=_WHOLE) if pager else None),
+        read=last.read
+        if last and operation.returns == ANY
+        else readers_of(spec, registry, styles).of(operation.returns),
         item=writers.of(item_type) if item_type is not None else None,
         items=operation.batch.items if operation.batch else None,
         judges=(*compile_rules(rules, registry.outcomes, registry.codecs, does), *builtin),
         errors=operation.errors or spec.errors,
-        limits=operation.limits or tuple(n for n, limit in spec.limits.items() if limit.for_ == "all"),
+        limits=operation.limits or (() if operation.steps else limits_of_all(spec)),
     )
+
+
+def _records(operation: Operation, pager: Pager | None) -> Records | None:
+    """Where the records are: as the operation says, else as the pager does; None where there is one answer."""
+    if pager is None:
+        return operation.records
+    return operation.records or pager.records or Records(path=_WHOLE)
+
+
+def limits_of_all(spec: Spec) -> tuple[str, ...]:
+    """The limits that hold for every operation that names none."""
+    return tuple(name for name, limit in spec.limits.items() if limit.for_ == "all")
 
 
 def _builtin_judge(registry: Registry, table: str) -> Judge:

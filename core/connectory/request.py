@@ -14,7 +14,7 @@ import msgspec
 from connectory.errors import ArgumentError
 from connectory.messages import Body, Request, encode_query
 from connectory.multipart import Multipart
-from connectory.operation import Arguments, Parameter, Plan, Styles
+from connectory.operation import Arguments, Parameter, Plan, Styles, whole_url
 from connectory.plugins.kinds import Format, PageRequest
 from connectory.spec.words import Slot
 
@@ -108,6 +108,8 @@ def _with_constants(arguments: Arguments, constants: Constants) -> Arguments:
 
 
 def _fill_path(plan: Plan, url: str, values: Mapping[str, Any]) -> str:
+    if whole_url(plan.operation):
+        return str(next(iter(values.values())))
     for wire, value in values.items():
         text = to_text(value, plan.styles)
         if text in ("", ".", "..") or "\x00" in text:

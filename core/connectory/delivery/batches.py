@@ -80,6 +80,7 @@ class Batching:
     watch: Watch = attrs.field(factory=Unwatched)
     queued: Callable[[Answer], bool] = lambda _: False
     redact: Callable[[str], str] = str
+    read: Callable[[Sequence[Results], Answer, Sequence[Any], Callable[[str], str]], Reading] = read_results
 
 
 class Stopped(Exception):
@@ -234,7 +235,7 @@ def _send(batching: Batching, items: list[Item], rounds: int) -> _Ended:
 def _after_answer(batching: Batching, chunk: list[Item], answer: Answer, rounds: int) -> _Ended:
     if not batching.results:
         return _Ended([_result(item, "delivered", status=answer.status) for item in chunk])
-    reading = read_results(batching.results, answer, [item.wire for item in chunk], batching.redact)
+    reading = batching.read(batching.results, answer, [item.wire for item in chunk], batching.redact)
     if not reading.failures and not reading.strangers:
         return _Ended(list(_all_good(batching, chunk, reading, answer)))
     if batching.batch.atomic:

@@ -17,7 +17,7 @@ from connectory.describe.facts import (
     rule_words,
     touching,
 )
-from connectory.operation import Parameter, Plan
+from connectory.operation import Parameter, Plan, whole_url
 from connectory.spec.language import Batch, Link, Results, Spec
 from connectory.spec.typeexpr import Named, TypeExpr, named_types
 
@@ -65,11 +65,15 @@ def _sections(spec: Spec, plan: Plan) -> Iterator[tuple[str, list[str]]]:
 
 
 def request_line(spec: Spec, plan: Plan) -> str:
-    """`GET https://host/path`, templates as the spec has them."""
+    """`GET https://host/path`, templates as the spec has them; of a flow the operations it calls."""
+    if plan.operation.steps:
+        return f"calls {', '.join(step.call for step in plan.operation.steps)}"
     server = plan.operation.server or next(iter(spec.servers), "")
     method = "POST (GraphQL)" if plan.operation.method == "graphql" else plan.operation.method.upper()
     address = str(plan.operation.address)
-    return f"{method} {address if '://' in address else f'{spec.servers[server]}{address}'}"
+    return (
+        f"{method} {address if '://' in address or whole_url(plan.operation) else f'{spec.servers[server]}{address}'}"
+    )
 
 
 def effect_words(plan: Plan) -> str:

@@ -113,9 +113,10 @@ def operation_rows(spec: Spec) -> Iterator[tuple[str, str, str]]:
     """Name, request and one sentence of every operation."""
     for name, operation in spec.operations.items():
         method = "GQL" if operation.method == "graphql" else operation.method.upper()
+        request = f"{len(operation.steps)} STEPS" if operation.steps else f"{method} {operation.address}"
         does = effect(name, operation)
         mark = "destroys: " if does and does[0] == "destroy" else ""
-        yield name, f"{method} {operation.address}", f"{mark}{operation.about}"
+        yield name, request, f"{mark}{operation.about}"
 
 
 __all__ = ["describe_strategy", "describe_vendor", "effect_words", "operation_rows", "plan_of"]

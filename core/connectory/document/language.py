@@ -29,6 +29,7 @@ _SCOPES: Final[Mapping[str, str]] = {
     "send": "settings",
     "mark": "`since`, `until`, and `given`, the caller's own value",
     "value": "`value`, as it is written on the wire",
+    "flow": "the flow's parameters, settings, and what earlier steps kept",
 }
 
 EXAMPLE: Final = """\

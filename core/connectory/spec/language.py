@@ -51,7 +51,7 @@ Rate = NewType("Rate", str)  # 5000/day, 100/10s, 2/second
 LATER: Final[Mapping[str, tuple[str, ...]]] = {
     "Spec": ("idempotency_key",),
     "Limit": ("learn", "unit"),
-    "Operation": ("steps", "recurse", "costs", "idempotency_key"),
+    "Operation": ("recurse", "costs", "idempotency_key"),
 }
 
 
@@ -293,8 +293,28 @@ class Example:
 
 
 @attrs.frozen(kw_only=True)
+class Step:
+    """One call of a flow. Its texts see the flow's parameters, the settings, and what earlier steps kept."""
+
+    call: str = word("which operation", ref="operations")
+    with_: Mapping[str, Texts] = word(
+        "parameter (wire name, or body) to value; a lone `{{ x }}` keeps its value",
+        _mapping(),
+        names="flow",
+    )
+    keep: Mapping[str, Place] = word(
+        "values of its answer for later steps; one that is missing ends a read without records", _mapping()
+    )
+    until: Conditions = word("call again until these hold", _mapping())
+    failed: Conditions = word("the flow has failed when these hold", _mapping())
+    every: Duration = word("between two polls", Duration(5.0))
+    at_most: Duration = word("of polling; then the outcome is unknown, never a success", Duration(3600.0))
+    results: tuple[Results, ...] = word("what became of each item of the flow's batch stands in this answer", ())
+
+
+@attrs.frozen(kw_only=True)
 class Operation:
-    """What can be called. Exactly one of the methods."""
+    """What can be called. Exactly one of the methods, or steps."""
 
     get: Template | None = word("read the line as HTTP: `get: /students/{id}`", None, names="settings")
     post: Template | None = word("POST to this path", None, names="settings")
@@ -304,6 +324,7 @@ class Operation:
     graphql: Template | None = word(
         "POST in the GraphQL way: document, variables, errors in 200", None, names="settings"
     )
+    steps: tuple[Step, ...] = word("an operation made of others: they are called in this order", ())
     document: str | None = word("GraphQL text, plain; without it the caller gives document and variables", None)
     about: str = word("one sentence", "")
     does: Does | None = word("read, write or destroy; default from the verb", None)
@@ -342,14 +363,13 @@ class Operation:
 
     @property
     def method(self) -> str:
-        """The key that names the method: get, post, put, patch, delete or graphql."""
-        return next(name for name in METHODS if getattr(self, name) is not None)
+        """The key that names the method: get, post, put, patch, delete, graphql, or steps."""
+        return next((name for name in METHODS if getattr(self, name) is not None), "steps")
 
     @property
     def address(self) -> Template:
-        """The path or URL, a template with `{names}` of path parameters."""
-        address: Template = getattr(self, self.method)
-        return address
+        """The path or URL, a template with `{names}` of path parameters; empty for steps."""
+        return Template("") if self.method == "steps" else getattr(self, self.method)
 
 
 @attrs.frozen(kw_only=True)

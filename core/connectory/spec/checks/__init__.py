@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from connectory.plugins.registry import Registry
-from connectory.spec.checks import examples, links, operations, references, templates, values, vendor
+from connectory.spec.checks import examples, flows, links, operations, references, templates, values, vendor
 from connectory.spec.checks.walking import walk
 from connectory.spec.language import Spec
 from connectory.spec.problems import Problem
@@ -20,6 +20,7 @@ def check_spec(spec: Spec, registry: Registry) -> Iterator[Problem]:
     yield from templates.check(spec, registry, nodes)
     yield from operations.check(spec)
     yield from links.check(spec)
+    yield from flows.check(spec)
     yield from examples.check(spec)
     if not wrong:  # values can be held against types only when these are all there
         yield from values.check(spec, registry, nodes)

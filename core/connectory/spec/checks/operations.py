@@ -14,7 +14,7 @@ from connectory.spec.checks.parameters import SPOTS, parameters_of, path_words
 from connectory.spec.language import METHODS, STANDARD_VERBS, Batch, Operation, Pager, Spec, effect
 from connectory.spec.naming import snake
 from connectory.spec.problems import Path, Problem
-from connectory.spec.typeexpr import ListOf, Named
+from connectory.spec.typeexpr import ListOf, Named, Scalar
 from connectory.spec.words import Field, Slot
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
@@ -38,8 +38,9 @@ def check(spec: Spec) -> Iterator[Problem]:
     resources = {part for name in spec.operations for part in _ancestors(name)}
     for name, operation in spec.operations.items():
         path: Path = ("operations", name)
-        if sum(getattr(operation, method) is not None for method in METHODS) != 1:
-            yield path, f"exactly one of {', '.join(METHODS)} is needed", False
+        said = sum(getattr(operation, method) is not None for method in METHODS) + bool(operation.steps)
+        if said != 1:
+            yield path, f"exactly one of {', '.join(METHODS)} and steps is needed", False
             continue
         pager = spec.pagers.get(operation.pages) if operation.pages else None
         case = _Case(spec, name, operation, path, parameters_of(operation), pager)
@@ -69,10 +70,21 @@ def _name(case: _Case, resources: set[str]) -> Iterator[Problem]:
         yield case.path, f"'{verb}' is no standard verb{hint}: say does: read, write or destroy", True
     if name in resources:
         yield case.path, f"'{name}' is also the first part of other operations' names", True
-    if not str(case.operation.address).startswith(("/", "{{", "http")):
-        yield (*case.path, case.operation.method), "a path begins with '/'", False
+    yield from _address(case)
     if re.search(r"[{}]", re.sub(r"\{\{.*?\}\}|\{[^{}]+\}", "", str(case.operation.address), flags=re.DOTALL)):
         yield (*case.path, case.operation.method), "a brace stands alone: write a parameter as {name}", False
+
+
+def _address(case: _Case) -> Iterator[Problem]:
+    operation, address = case.operation, str(case.operation.address)
+    if operation.steps or address.startswith(("/", "{{", "http")):
+        return
+    whole = re.fullmatch(r"\{(\w+)\}", address)
+    if whole is None:
+        yield (*case.path, operation.method), "a path begins with '/'", False
+    elif operation.path.get(whole[1], Field()).type != Scalar("url") or not operation.anonymous:
+        message = "a whole URL as address: say path: {" + whole[1] + ": url} and anonymous: true"
+        yield (*case.path, operation.method), message, False
 
 
 def _parameters(case: _Case) -> Iterator[Problem]:

@@ -13,8 +13,8 @@ SPOTS: Final = ("path", "query", "headers", "fields", "variables")
 
 
 def has_method(operation: Operation) -> bool:
-    """Whether there is a method, and so an address."""
-    return any(getattr(operation, method) is not None for method in METHODS)
+    """Whether there is a method, and so an address, or steps in place of one."""
+    return bool(operation.steps) or any(getattr(operation, method) is not None for method in METHODS)
 
 
 def parameters_of(operation: Operation) -> dict[str, tuple[str, str, Field]]:

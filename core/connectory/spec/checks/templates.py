@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from connectory.plugins.registry import Registry
+from connectory.spec.checks.parameters import parameters_of
 from connectory.spec.checks.walking import shape_of, words_at
 from connectory.spec.expressions import ExpressionFault, compile_expression
 from connectory.spec.keys import key_of
@@ -24,7 +25,11 @@ def check(spec: Spec, registry: Registry, nodes: Sequence[tuple[Path, Any]]) -> 
         for name, scope in shape.templates:
             wrong += _templates(spec, registry, scope, getattr(value, name), (*path, key_of(name)), used)
         for name in shape.fixed:
-            if held := getattr(value, name):
+            if not (held := getattr(value, name)):
+                continue
+            if "steps" in path and "results" in path:  # a flow's argument may name a column of the results
+                wrong += _templates(spec, registry, "results", held, (*path, key_of(name)), used)
+            else:
                 yield from _no_templates(held, (*path, key_of(name)))
         if isinstance(value, Auth) and value.options is not None:
             for field in attrs.fields(type(value.options)):
@@ -51,6 +56,12 @@ def _names(spec: Spec, scope: str, path: Path) -> set[str]:
             auth = spec.auth[int(path[1])] if len(path) > 1 and isinstance(path[1], int) else spec.auth[0]
             kept = {"token", *(f"kept.{name}" for name in auth.token.keep)} if auth.token else set()
             return {*spec.settings, *kept}
+        case "flow":
+            operation = spec.operations[str(path[1])]
+            kept = {name for step in operation.steps[: int(path[3])] for name in step.keep}
+            return {*spec.settings, *parameters_of(operation), *kept}
+        case "results":
+            return {*spec.settings, *parameters_of(spec.operations[str(path[1])])}
         case "mark":
             return {"since", "until", "given"}
         case "value":
@@ -70,7 +81,7 @@ def _templates(spec: Spec, registry: Registry, scope: str, held: Any, path: Path
             continue
         for fault in expression.unknown(_names(spec, scope, place)):
             yield place, str(fault), False
-        if scope in ("settings", "auth", "send"):
+        if scope in ("settings", "auth", "send", "flow", "results"):
             used |= expression.names
 
 
