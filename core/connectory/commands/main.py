@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "coverage": "What of a spec has a test, what that rests on, and what is assumed.",
     "mutate": "Plant every mistake in a spec, and name those that no test notices.",
     "record": "Record calls against a live server, for the tests.",
+    "mock": "Serve a vendor on this machine, from its spec alone.",
     "check": "Check specs, recipes and plug-ins; every fault at once.",
     "login": "Log in to a vendor as a person, once.",
     "discover": "Find the objects of a workspace and keep them.",

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from connectory.answers import Answer, find, to_number
+from connectory.paging import play
 from connectory.plugins.kinds import Page, PageRequest, PagerKind
 from connectory.spec.language import Pager
 from connectory.spec.places import MISSING, AnswerPath, parse_path
@@ -158,13 +159,19 @@ def _sized(words: str) -> Any:
 
 
 PAGERS: Mapping[str, PagerKind] = {
-    "page_number": PagerKind(PageNumber, _first_numbered, _next_numbered, _numbered_ahead, about=_sized("page number")),
-    "offset": PagerKind(Offset, _first_offset, _next_offset, _offsets_ahead, about=_sized("offset")),
-    "cursor": PagerKind(Cursor, _first_plain, _next_cursor, about=_sized("cursor")),
-    "last_record": PagerKind(LastRecord, _first_plain, _next_after_last, about=_sized("after the last record")),
-    "next_url": PagerKind(NextUrl, _first_plain, _next_by_url, about=_sized("next link")),
+    "page_number": PagerKind(
+        PageNumber, _first_numbered, _next_numbered, _numbered_ahead, about=_sized("page number"), play=play.numbered
+    ),
+    "offset": PagerKind(
+        Offset, _first_offset, _next_offset, _offsets_ahead, about=_sized("offset"), play=play.from_offset
+    ),
+    "cursor": PagerKind(Cursor, _first_plain, _next_cursor, about=_sized("cursor"), play=play.by_cursor),
+    "last_record": PagerKind(
+        LastRecord, _first_plain, _next_after_last, about=_sized("after the last record"), play=play.after_last
+    ),
+    "next_url": PagerKind(NextUrl, _first_plain, _next_by_url, about=_sized("next link"), play=play.by_url),
     "connection": PagerKind(
         Connection, _first_plain, _next_connection, records=_connection_records, total=_connection_total,
-        about=_sized("GraphQL connection"),
+        about=_sized("GraphQL connection"), play=play.connection,
     ),
 }  # fmt: skip

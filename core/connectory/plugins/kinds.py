@@ -16,7 +16,7 @@ from connectory.answers import Answer
 from connectory.destinations.destination import Destination
 from connectory.messages import Request
 from connectory.spec.language import Batch, OutcomeWord, Pager
-from connectory.spec.words import Records, Slot
+from connectory.spec.words import Place, Records, Slot
 
 
 @attrs.frozen
@@ -55,6 +55,36 @@ class Page:
 
 
 @attrs.frozen
+class Turn:
+    """A request for one page, as a server sees it.
+
+    `records` are all that match, in order. The pages of this list have `size` records; this one gets at most `most`.
+    `asked(slot)` is what the request holds in a slot, None when nothing; `url` the request's own, with its query and
+    without credentials; `shown` what an example of the spec shows at the records path.
+    """
+
+    records: Sequence[Any]
+    size: int
+    most: int
+    asked: Callable[[Slot], Any]
+    url: str
+    shown: Any = None
+
+
+@attrs.frozen
+class Played:
+    """The page that a server gives: records `start` to `stop`, and what its answer `says` at which places.
+
+    `shape` makes of the page's records what stands at the records path, where that is not the list itself.
+    """
+
+    start: int
+    stop: int
+    says: tuple[tuple[Place, Any], ...] = ()
+    shape: Callable[[Sequence[Any]], Any] | None = None
+
+
+@attrs.frozen
 class PagerKind:
     """A way of paging. Pure: nothing here does I/O.
 
@@ -62,6 +92,9 @@ class PagerKind:
     there is none. `ahead(pager, page, pages)` computes request number 2 to `pages` at once, where the kind can.
     `records(where, answer)` finds the records and `total(page)` their number, where the kind knows better than the
     spec's paths. `about(pager)` says it in plain words.
+
+    `play(pager, turn)` is the other side, for `connectory mock`: the page that a server gives, ValueError where the
+    request is none that this way of paging makes. A kind without it is served whole, in one page.
     """
 
     options: type
@@ -71,6 +104,7 @@ class PagerKind:
     records: Callable[[Records, Answer], Any] | None = None
     total: Callable[[Page], int | None] | None = None
     about: Callable[[Pager], str] = lambda pager: pager.use
+    play: Callable[[Pager, Turn], Played] | None = None
 
 
 @attrs.frozen

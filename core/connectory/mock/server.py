@@ -1,0 +1,443 @@
+"""The life of one request at the mock, top to bottom: route, trouble, limits, credential, arguments, work, answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from email.utils import formatdate
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+
+from connectory.clock import Clock, SystemClock
+from connectory.errors import ArgumentError, nearest
+from connectory.messages import encode_query
+from connectory.mock.batches import Batches, identity, items_of
+from connectory.mock.checks import Checker
+from connectory.mock.credentials import Door
+from connectory.mock.desks import Desk, make_desks
+from connectory.mock.exchange import Asked, Refused, Reply, Served
+from connectory.mock.fakes import Fakes
+from connectory.mock.faults import Fault, Schedule, positions
+from connectory.mock.limits import Counter, Gate
+from connectory.mock.listener import Listener
+from connectory.mock.lists import Lists
+from connectory.mock.reading import Heard, decode_body, gather
+from connectory.mock.refusals import Refusing
+from connectory.mock.routes import make_routes
+from connectory.mock.shapes import Draft
+from connectory.mock.singles import Singles
+from connectory.mock.store import Record, Store
+from connectory.operation import Plan
+from connectory.plugins.registry import Registry
+from connectory.spec.load import Loaded
+from connectory.spec.typeexpr import ANY, Scalar
+from connectory.spec.words import Field
+
+RECORDS: Final = 12  # that a list begins with
+EXCHANGE: Final = "token exchange"
+_HTML: Final = b"<!doctype html><html><body><h1>Please log in</h1></body></html>"
+
+Hit = Mapping[str, Fault]
+
+
+class MockServer:
+    """A vendor on loopback, from its spec: `with MockServer(loaded, registry) as mock: ... mock.url`.
+
+    `data` holds records by resource (`students`), in place of examples and made-up ones; `records` is how many a list
+    begins with. `faults` go wrong on demand. Times are those of `clock`. With `keep`, a file, what is written stays
+    there for the next run. With `refuse_large` a page larger than `largest` is refused, else it is cut down.
+    `on_served` is told of every request. Raises ArgumentError for data of no list, and for a kept file that is none.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        registry: Registry,
+        *,
+        data: Mapping[str, Iterable[Record]] | None = None,
+        faults: Sequence[Fault] = (),
+        clock: Clock | None = None,
+        port: int = 0,
+        records: int = RECORDS,
+        keep: Path | None = None,
+        refuse_large: bool = False,
+        on_served: Callable[[Served], None] | None = None,
+    ) -> None:
+        spec = loaded.spec
+        self.spec = spec
+        self.clock = clock or SystemClock()
+        self.registry = registry
+        self.served: list[Served] = []
+        self.bad_items: set[bytes] = set()
+        self._port = port
+        self._on_served = on_served
+        self._lock = threading.RLock()
+        self._listener: Listener | None = None
+        codecs, datetime = registry.codecs, str(spec.wire.datetime or "rfc3339")
+        self.desks = make_desks(spec, registry)
+        self._checker = Checker(spec.types, datetime, codecs)
+        self._routes = make_routes(spec, self._checker)
+        fakes = Fakes(spec.types, datetime, codecs)
+        self.store = Store(spec, self.desks, fakes, codecs, datetime, self.clock, records, {}, keep)
+        self.fill(data or {})
+        self.door = Door(spec, self.clock, codecs, registry.formats)
+        self._gate = Gate({name: Counter.of(name, limit) for name, limit in spec.limits.items()}, self.clock)
+        self._lists = Lists(codecs, datetime, refuse_large)
+        self._singles = Singles(self.store, fakes)
+        self._batches = Batches(self.store, self._checker, codecs, self._why_bad)
+        self.schedule = Schedule(list(faults))
+        try:
+            self.store.load()
+        except ValueError as why:
+            raise ArgumentError(str(why)) from None
+
+    # Life ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`, without a slash at the end."""
+        if self._listener is None:
+            raise RuntimeError("the mock is not running: use it in a with statement")
+        return self._listener.url
+
+    def start(self) -> Self:
+        """Listen. Raises OSError where the port is taken."""
+        self._listener = Listener(self._port, self._serve, self.clock.now)
+        self.door.url = self._listener.url
+        return self
+
+    def close(self) -> None:
+        """Stop listening and cut what is open."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def reset(self, *faults: Fault) -> None:
+        """As it was at the start, with other faults: for many cases on one server."""
+        with self._lock:
+            self.store.shelves.clear()
+            self.bad_items.clear()
+            self.served.clear()
+            self.door.issued.clear()
+            self._lists.before.clear()
+            self._gate.counters = {name: Counter.of(name, limit) for name, limit in self.spec.limits.items()}
+            self.schedule.plan(*faults)
+
+    @property
+    def main_list(self) -> str | None:
+        """The resource of the vendor's main list: the first that is paged, else the first there is."""
+        found = _main_list(self.desks)
+        return found.shelf if found else None
+
+    @property
+    def main_operation(self) -> str | None:
+        """An operation to begin with: the main list, where it asks for nothing."""
+        found = _main_list(self.desks)
+        free = found is not None and not any(p.required for p in found.plan.parameters.values())
+        return found.name if found is not None and free else None
+
+    def fields_of(self, resource: str) -> Mapping[str, Field]:
+        """The declared fields of a resource's records."""
+        kinds = [desk.type_name for desk in self.desks.values() if resource in (desk.shelf, desk.name)]
+        return next((self.spec.types[kind] for kind in kinds if kind), {})
+
+    def check_resource(self, name: str) -> None:
+        """Raises ArgumentError, with the nearest right name, for records of nothing."""
+        known = {desk.shelf for desk in self.desks.values()}
+        if name and name not in known and name not in self.desks:
+            raise ArgumentError(f"no records '{name}'{nearest(name, known)} (there are {', '.join(sorted(known))})")
+
+    def fill(self, data: Mapping[str, Iterable[Record]]) -> None:
+        """Records by resource, in place of examples and made-up ones, on shelves that are not in use yet."""
+        for name, rows in data.items():
+            self.check_resource(name)
+            shelf = self.desks[name].shelf if name in self.desks else name
+            self.store.data[shelf] = [dict(row) for row in rows]
+
+    def rows(self, operation: str, *scope: str) -> list[Record]:
+        """The records that an operation is about, as they stand now."""
+        with self._lock:
+            desk = self.desks[operation]
+            return self.store.shelf(desk, scope).all(scope)
+
+    # One request --------------------------------------------------------------------------------------------------
+
+    def _serve(self, asked: Asked) -> tuple[Reply | None, int | None]:
+        """The answer (None: cut the connection), and how much of its body is sent (None: all)."""
+        with self._lock:
+            token = self.door.exchange_for(asked)
+        if token is not None:
+            return self._log(asked, EXCHANGE, 0, self._exchange(asked)), None
+        try:
+            route, path = self._routes.find(asked)
+        except Refused as refused:
+            return self._log(asked, "", 0, self._refusal(None, refused), refused.words), None
+        desk = self.desks[route.name]
+        with self._lock:
+            number, hit = self.schedule.turn(desk.name)
+        if "slow" in hit:
+            self.clock.sleep(hit["slow"].number("seconds", 1.0))
+        reply, part = self._answer(desk, asked, path, hit)
+        return self._log(asked, desk.name, number, reply, ", ".join(hit)), part
+
+    def _log(self, asked: Asked, operation: str, number: int, reply: Reply | None, said: str = "") -> Reply | None:
+        status = reply.status if reply is not None else 0
+        served = Served(self.clock.now(), asked.method, asked.path, operation, number, status, said)
+        self.served.append(served)
+        if self._on_served is not None:
+            self._on_served(served)
+        return reply
+
+    def _exchange(self, asked: Asked) -> Reply:
+        """A login: it spends the limits that hold for all, like any other call."""
+        token = self.door.exchange_for(asked)
+        assert token is not None  # it was found before
+        names = [name for name, limit in self.spec.limits.items() if limit.for_ == "all"]
+        with self._lock:
+            throttled = self._gate.enter(names)
+            if throttled is not None:
+                return self._refusal(None, Refused("throttled", throttled.words), throttled.wait)
+            try:
+                draft = self.door.exchange(token, asked)
+            except Refused as refused:
+                return self._refusal(None, refused)
+            finally:
+                self._gate.leave(names)
+        return self._reply(draft, token.reads)
+
+    def _answer(self, desk: Desk, asked: Asked, path: Mapping[str, str], hit: Hit) -> tuple[Reply | None, int | None]:
+        """The truth, unless a fault stands before or behind it."""
+        drop = hit.get("drop")
+        if drop is not None and drop.options.get("applied") != "true":
+            return None, None
+        told = self._trouble(desk, hit)
+        if told is not None:
+            return told, None
+        reply = self._within_limits(desk, asked, path, hit)
+        if drop is not None:
+            return None, None
+        if "truncate" in hit:
+            return reply, len(reply.body) // 2
+        return _spoilt(reply, hit), None
+
+    def _trouble(self, desk: Desk, hit: Hit) -> Reply | None:
+        """A refusal that a fault demands, in place of all work."""
+        if "expire-token" in hit:
+            self.door.expire_tokens()
+        for fault in hit.values():
+            status = fault.status
+            if status is not None:
+                return self._with_wait(self._status(desk, status), fault)
+            if fault.kind == "throttle":
+                plain = self._refusal(desk.plan, Refused("throttled", "too many requests"), fault.wait)
+                return self._with_wait(plain, fault)
+            if fault.kind == "refuse":
+                return self._refusal(desk.plan, Refused("denied", "these credentials are refused", status=401))
+            if fault.kind == "too-large":
+                return self._status(desk, 413)
+        return None
+
+    def _status(self, desk: Desk, status: int) -> Reply:
+        words = f"the mock was told to answer {status}"
+        return self._reply(self._refusing(desk.plan).plain(Refused("", words, status=status)), "json")
+
+    def _with_wait(self, reply: Reply, fault: Fault) -> Reply:
+        """The answer with the time to wait that the fault says, as seconds or as a date."""
+        headers = {name: value for name, value in reply.headers.items() if name != "Retry-After"}
+        if "retry-date" in fault.options:
+            at = self.clock.now() + fault.number("retry-date", 0.0)
+            return attrs.evolve(reply, headers={**headers, "Retry-After": formatdate(at, usegmt=True)})
+        if "retry-after" in fault.options and fault.status is not None:
+            return attrs.evolve(reply, headers={**headers, "Retry-After": fault.options["retry-after"]})
+        return reply
+
+    def _within_limits(self, desk: Desk, asked: Asked, path: Mapping[str, str], hit: Hit) -> Reply:
+        names = desk.plan.limits
+        with self._lock:
+            throttled = self._gate.enter(names)
+        if throttled is not None:
+            return self._refusal(desk.plan, Refused("throttled", throttled.words), throttled.wait)
+        try:
+            with self._lock:
+                return self._reply(self._work(desk, asked, path, hit), desk.plan.styles.answer)
+        except Refused as refused:
+            return self._refusal(desk.plan, refused)
+        finally:
+            with self._lock:
+                self._gate.leave(names)
+
+    def _work(self, desk: Desk, asked: Asked, path: Mapping[str, str], hit: Hit) -> Draft:
+        """Credential, arguments, and the operation itself. Raises Refused."""
+        if not desk.operation.anonymous:
+            self.door.check(asked)
+        heard = self._heard(desk, asked, path)
+        scope = tuple(str(heard.path[name]) for name in desk.scope)
+        if desk.operation.batch is not None and desk.plan.does != "read":
+            return self._batch(desk, scope, heard, hit)
+        self._check(desk, heard)
+        if desk.act == "list":
+            shelf = self.store.shelf(desk, scope)
+            if "insert-record" in hit and shelf.all(scope):
+                shelf.all(scope).insert(0, _newcomer(shelf.all(scope), shelf.key))
+            return self._lists.answer(desk, shelf, shelf.all(scope), heard, self._own_url(asked), hit)
+        draft = self._singles.answer(desk, scope, heard)
+        if desk.plan.does != "read":
+            self.store.save()
+        return draft
+
+    def _batch(self, desk: Desk, scope: tuple[str, ...], heard: Heard, hit: Hit) -> Draft:
+        batch = desk.operation.batch
+        self._check(desk, heard, without=batch.items if batch else None)
+        if "bad-items" in hit:
+            items = items_of(desk, heard)
+            chosen = positions(hit["bad-items"].options.get("items", "first"), len(items))
+            self.bad_items |= {identity(items[at]) for at in chosen}
+        draft = self._batches.answer(desk, scope, heard)
+        self.store.save()
+        return draft
+
+    def _why_bad(self, item: Any) -> str:
+        return "the mock was told to refuse this one" if identity(item) in self.bad_items else ""
+
+    # Arguments ----------------------------------------------------------------------------------------------------
+
+    def _heard(self, desk: Desk, asked: Asked, path: Mapping[str, str]) -> Heard:
+        body = decode_body(asked, self.registry.formats)
+        operation, pairs = desk.operation, asked.query
+        variables: Any = {}
+        if operation.graphql is not None:
+            variables = body.get("variables") if isinstance(body, dict) else None
+        in_body = [pair for pair in body if isinstance(pair, tuple)] if isinstance(body, list) else []
+        fields = self._fields(desk, body, in_body or list(pairs))
+        return Heard(
+            path={name: self._path_value(desk, name, text) for name, text in path.items()},
+            query=_gathered(desk, operation.query, pairs),
+            headers={name: held for name in operation.headers if (held := asked.headers.get(name)) is not None},
+            fields=fields,
+            variables=variables if isinstance(variables, dict) else {},
+            body=fields if in_body else body,
+            pairs=pairs,
+            asked=asked,
+        )
+
+    def _fields(self, desk: Desk, body: Any, pairs: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+        """Body fields: out of an object, or out of form and query pairs, where they are texts."""
+        if not isinstance(body, dict) or desk.plan.styles.body == "multipart":
+            known = body if isinstance(body, dict) else {}
+            texts = [(name, text) for name, text in known.items() if isinstance(text, str)]
+            return {**known, **_gathered(desk, desk.operation.fields, texts or list(pairs))}
+        return body
+
+    def _path_value(self, desk: Desk, name: str, text: str) -> Any:
+        field = desk.operation.path.get(name)
+        return text if field is None else gather(name, field, [(name, text)], desk.wire)
+
+    def _check(self, desk: Desk, heard: Heard, without: str | None = None) -> None:
+        """Raises Refused with everything that is wrong with the arguments."""
+        faults: list[tuple[str, str]] = []
+        for spot in ("path", "query", "headers"):
+            fields = {n: f for n, f in getattr(desk.operation, spot).items() if n != without}
+            held = {name: value for name, value in heard.spot(spot).items() if name in fields}
+            faults += self._checker.object(held, fields)
+        if desk.operation.graphql is not None:
+            faults += self._of_variables(desk, heard, without)
+        elif desk.operation.body is not None and not (desk.operation.batch and without is None):
+            faults += self._of_body(desk, heard)
+        elif desk.operation.fields:
+            fields = {name: field for name, field in desk.operation.fields.items() if name != without}
+            held = {name: value for name, value in heard.fields.items() if name in fields}
+            faults += self._checker.object(held, {name: _plain(field) for name, field in fields.items()})
+        if faults:
+            words = "; ".join(f"{at}: {wrong}" if at else wrong for at, wrong in faults)
+            raise Refused("rejected", words, dict(faults))
+
+    def _of_variables(self, desk: Desk, heard: Heard, without: str | None) -> Iterable[tuple[str, str]]:
+        fields = {name: field for name, field in desk.operation.variables.items() if name != without}
+        held = {name: value for name, value in heard.variables.items() if name in fields}
+        return self._checker.object(held, fields)
+
+    def _of_body(self, desk: Desk, heard: Heard) -> Iterable[tuple[str, str]]:
+        kind, operation = desk.operation.body, desk.operation
+        assert kind is not None  # it was looked at before
+        if heard.body is None:
+            return [("", "the body is missing")]
+        # A record that was read first is sent back whole, with what is read-only in it.
+        whole = operation.merge is not None
+        body = _known_references(heard.body) if whole else heard.body
+        return self._checker.faults(body, kind, lenient=whole) if kind != Scalar("bytes") else []
+
+    def _own_url(self, asked: Asked) -> str:
+        """The request's own URL, for links; without the credential that it may hold."""
+        pairs = tuple(pair for pair in asked.query if pair[0] not in self.door.names)
+        host = asked.headers.get("Host") or urlsplit(self.url).netloc
+        return f"http://{host}{asked.path}{'?' + encode_query(pairs) if pairs else ''}"
+
+    # Answers ------------------------------------------------------------------------------------------------------
+
+    def _refusing(self, plan: Plan | None) -> Refusing:
+        plan = plan or next(iter(self.desks.values())).plan
+        own: Sequence[Any] = plan.operation.outcomes
+        return Refusing(plan, (*own, *self.spec.outcomes), self.registry.codecs)
+
+    def _refusal(self, plan: Plan | None, refused: Refused, wait: float | None = None) -> Reply:
+        return self._reply(self._refusing(plan).answer(refused, wait), "json")
+
+    def _reply(self, draft: Draft, form: str) -> Reply:
+        if draft.body is None:
+            return Reply(draft.status, b"", draft.headers)
+        chosen = self.registry.formats[form]
+        if chosen.write is None:
+            words = f"the format '{form}' can be read and not written, so the mock cannot answer in it"
+            return Reply.json({"error": words}, 501)
+        body = draft.body.encode() if form == "bytes" and isinstance(draft.body, str) else draft.body
+        return Reply(draft.status, chosen.write(body), {"Content-Type": chosen.media_type, **draft.headers})
+
+
+def _gathered(desk: Desk, fields: Mapping[str, Any], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    pairs = list(pairs)
+    found = {name: gather(name, field, pairs, desk.wire) for name, field in fields.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _plain(field: Any) -> Any:
+    """A field of a form, where a file is whatever part came."""
+    return attrs.evolve(field, type=ANY) if field.type == Scalar("file") else field
+
+
+def _known_references(body: Any) -> Any:
+    """A record that was read and is sent back may hold nulls where nothing is."""
+    return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
+
+
+def _spoilt(reply: Reply, hit: Hit) -> Reply:
+    if "html" in hit:
+        return Reply(200, _HTML, {"Content-Type": "text/html; charset=utf-8"})
+    if "not-json" in hit:
+        return attrs.evolve(reply, body=b"{oops" + reply.body[:20])
+    if "empty" in hit:
+        return attrs.evolve(reply, body=b"")
+    return reply
+
+
+def _newcomer(rows: Sequence[Record], key: str) -> Record:
+    """A copy of the first record under a key that nobody else has."""
+    held = rows[0].get(key)
+    numbers = [number for one in rows if isinstance(number := one.get(key), int)]
+    fresh: Any = max(numbers, default=0) + 1 if isinstance(held, int) else f"new-{len(rows)}"
+    return {**msgspec.json.decode(msgspec.json.encode(rows[0])), key: fresh}
+
+
+def _main_list(desks: Mapping[str, Desk]) -> Desk | None:
+    lists = [desk for desk in desks.values() if desk.act == "list" and not desk.scope]
+    return next(iter([*(desk for desk in lists if desk.plan.pager), *lists]), None)
