@@ -108,16 +108,24 @@ class Store:
         if shelf.name in self.data:
             shelf.rows[scope] += [dict(record) for record in self.data[shelf.name]]
             return
+        kind = self._type_name(shelf)
         for record, at in self._examples(shelf.name):
             if at == scope:
                 self._merge(shelf, scope, record)
+        for number, record in enumerate(shelf.all(scope) if kind else ()):
+            record.update(self._lacking(shelf, str(kind), record, number))
         wanted = min(self.count, CHILDREN) if scope else self.count
-        kind = self._type_name(shelf)
         lists = any(desk.shelf == shelf.name and is_list(desk.operation) for desk in self.desks.values())
         if kind is None and shelf.all(scope):
             return  # nobody knows what more of these would look like
         for number in range(wanted - len(shelf.all(scope)) if kind or lists else 0):
             self._merge(shelf, scope, self._made_up(shelf, kind, number))
+
+    def _lacking(self, shelf: Shelf, kind: str, record: Record, number: int) -> Record:
+        """What an example leaves out though it is always there."""
+        wanted = [wire for wire, field in shelf.fields.items() if field.required and wire not in record]
+        made = self.fakes.record(kind, number) if wanted else {}
+        return {wire: made[wire] for wire in wanted if wire in made}
 
     def _merge(self, shelf: Shelf, scope: Scope, record: Record) -> None:
         """A new row, or more of what is known of one."""
