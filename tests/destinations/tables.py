@@ -8,9 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from connectory.destinations.duckdb import DuckDBTable, Mode, open_duckdb
+from connectory.destinations.duckdb_file import connect
 from connectory.values.shapes import ListOf, MapOf, Plain, Record, Shape
 
 DECLARED: dict[str, Shape] = {
@@ -45,7 +44,7 @@ def table(
 
 
 def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
-    with closing(duckdb.connect(str(path))) as connection:
+    with closing(connect(path)) as connection:
         rows: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
         return rows
 

@@ -119,6 +119,8 @@ def account(report: Report, root: Path) -> None:
     note(f"{report.recipe}: {report.accounts} ({calls}, {report.took:.1f} s{waited})")
     for row in report.problems[:TOLD]:
         note(f"  {row.word}: {row.field}: {row.reason}")
+    for field, count in report.dropped.items():
+        note(f"  left out by the contract: {field}: {count:,} value{'' if count == 1 else 's'}")
     if report.error is not None:
         note(explain(report.error))
     glance(report.destination, root)

@@ -37,7 +37,8 @@ class Written:
     """What became of one chunk. Every row of it is in one of these:
     `delivered + accepted + unchanged + len(problems)` is the number of its rows.
 
-    `removed` counts what was taken away there besides. `stopped` is the error that ended the work inside the chunk.
+    `removed` counts what was taken away there besides, `dropped` the values that a contract left out of delivered rows,
+    by field. `stopped` is the error that ended the work inside the chunk.
     """
 
     delivered: int
@@ -46,6 +47,7 @@ class Written:
     accepted: int = 0
     removed: int = 0
     stopped: ConnectoryError | None = None
+    dropped: Mapping[str, int] = attrs.Factory(dict)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -27,9 +27,9 @@ from typing import Any, Final, Literal
 import duckdb
 import msgspec
 
-from connectory.destinations import duckdb_columns as columns
-from connectory.destinations.destination import Kept, Problem, Written
-from connectory.destinations.duckdb_columns import Layout, Leaf, Tree, quote, sql_type
+from connectory.destinations import columns
+from connectory.destinations.columns import Layout, Leaf, Tree, quote, sql_type
+from connectory.destinations.destination import Kept, Written
 from connectory.destinations.duckdb_file import (
     TableName,
     connect,
@@ -41,7 +41,7 @@ from connectory.destinations.duckdb_file import (
     read_name,
 )
 from connectory.destinations.duckdb_growth import hardened, inexact, settle_all, softened, statements
-from connectory.destinations.duckdb_rows import Fitted, fit_rows
+from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_rows
 from connectory.errors import DestinationError
 from connectory.values.shapes import Record
 
@@ -68,13 +68,20 @@ CREATE TABLE IF NOT EXISTS _connectory_state (
 
 
 def open_duckdb(
-    path: Path | str, table: str, shape: Record | None, key: Sequence[str], mode: Mode, run: str
+    path: Path | str,
+    table: str,
+    shape: Record | None,
+    key: Sequence[str],
+    mode: Mode,
+    run: str,
+    contract: Contract = "evolve",
 ) -> DuckDBTable:
     """Open a table (`people` or `crm.people`) of a DuckDB file for writing; both are made when they are not there.
 
     `shape` is what the spec declares of a row. `key` holds the wire names that tell rows apart; only `merge` looks at
     them. `run` names the run: a `replace` that was not finished goes on where it was when the same run opens it again
-    and has kept a state, else it starts anew. Raises DestinationError.
+    and has kept a state, else it starts anew. `contract` says what becomes of a field or a type that the table does not
+    have; a table without columns gets them from its first rows all the same. Raises DestinationError.
     """
     path = Path(path)
     name = read_name(table)
@@ -85,7 +92,8 @@ def open_duckdb(
     except OSError as error:
         raise DestinationError(f"{path.parent}: {error.strerror}: the folder of {path.name} cannot be made") from error
     with plain_words(path, table):
-        return DuckDBTable(connect(path), path, name, shape, key, mode, run)
+        rules = Rules(tuple(key) if mode == "merge" else (), contract, f"table {name} in {path}")
+        return DuckDBTable(connect(path), path, name, shape, rules, mode, run)
 
 
 class DuckDBTable:
@@ -103,14 +111,15 @@ class DuckDBTable:
         path: Path,
         name: TableName,
         shape: Record | None,
-        key: Sequence[str],
+        rules: Rules,
         mode: Mode,
         run: str,
     ) -> None:
         self._connection = connection
         self._path = path
         self._name = name
-        self._key = tuple(key) if mode == "merge" else ()
+        self._key = rules.key
+        self._rules = rules
         self._mode = mode
         self._run = run
         self._declared = {wire: columns.tree_of(held) for wire, held in shape.fields.items()} if shape else {}
@@ -132,7 +141,10 @@ class DuckDBTable:
                 self._connection.execute(f"DROP TABLE IF EXISTS {self._into.sql}")
                 self._forget_pending()
         self._there = read_layout(self._connection, self._into)
-        self._layout = self._there.grown(settle_all(_trees(self._there), self._declared))
+        known = self._there
+        if not known.columns and self._rules.contract != "evolve":
+            known = read_layout(self._connection, self._name)  # what a replaced table has is what the contract holds to
+        self._layout = known.grown(settle_all(_trees(known), self._declared))
 
     def write(self, rows: Rows, state: bytes | None = None) -> Written:
         """One chunk; see `Destination`. The rows are looked at as a whole first, and one by one where that fails."""
@@ -145,7 +157,7 @@ class DuckDBTable:
             layout = self._layout.grown({wire: hardened(tree) for wire, tree in fitted.trees.items()})
             layout = self._layout if layout == self._layout else layout  # it holds what msgspec compiled
             texts = _texts(fitted.rows, layout)
-            return self._deliver(fitted.rows, texts, layout, state, tuple(fitted.invalid))
+            return self._deliver(fitted.rows, texts, layout, state, fitted)
 
     def read_state(self) -> Kept | None:
         """What was kept last: by the same run's `replace` in the making, else for the finished table."""
@@ -185,10 +197,12 @@ class DuckDBTable:
 
     def _one_by_one(self, rows: Rows) -> Fitted:
         have = _trees(self._layout)
-        fitted = fit_rows(rows, {wire: softened(tree) for wire, tree in have.items()}, self._key)
+        if self._rules.contract != "evolve":
+            return self._cast(fit_rows(rows, have, self._rules))
+        fitted = fit_rows(rows, {wire: softened(tree) for wire, tree in have.items()}, self._rules)
         if strict := self._inexact(fitted.trees):
             trees = {wire: tree if wire in strict else softened(tree) for wire, tree in have.items()}
-            fitted = fit_rows(rows, trees, self._key)
+            fitted = fit_rows(rows, trees, self._rules)
         return self._cast(fitted)
 
     def _inexact(self, grown: Mapping[str, Tree]) -> set[str]:
@@ -217,7 +231,7 @@ class DuckDBTable:
         return fitted.without(reasons)
 
     def _deliver(
-        self, rows: Rows, texts: list[str], layout: Layout, state: bytes | None, invalid: tuple[Problem, ...] = ()
+        self, rows: Rows, texts: list[str], layout: Layout, state: bytes | None, fitted: Fitted | None = None
     ) -> Written:
         """Write and commit, with the state and what became of the rows."""
         with self._transaction():
@@ -227,7 +241,7 @@ class DuckDBTable:
             else:
                 delivered = len(rows)
                 self._insert(self._into.sql, texts, layout)
-            written = Written(delivered, len(rows) - delivered, invalid)
+            written = account(delivered, len(rows), fitted)
             self._keep_state(state, written.counts, pending=self._mode == "replace")
         self._there = self._layout = layout
         return written

@@ -12,9 +12,10 @@ import attrs
 import duckdb
 import msgspec
 
-from connectory.destinations.duckdb_columns import (
+from connectory.destinations.columns import (
     BITS,
     BOOLEAN,
+    COMMENT,
     DATE,
     DECIMAL,
     DOUBLE,
@@ -25,7 +26,6 @@ from connectory.destinations.duckdb_columns import (
     quote,
     tree_from,
 )
-from connectory.destinations.duckdb_growth import COMMENT
 from connectory.errors import DestinationError
 
 # Everything needed is built in: nothing may be fetched, and no query may read another file.

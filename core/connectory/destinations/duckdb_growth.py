@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 import attrs
 
-from connectory.destinations import duckdb_columns as columns
-from connectory.destinations.duckdb_columns import (
+from connectory.destinations import columns
+from connectory.destinations.columns import (
     ANYTHING,
     Fields,
     Items,
@@ -19,9 +18,6 @@ from connectory.destinations.duckdb_columns import (
     quote,
     sql_type,
 )
-
-# Marks a column whose name is not that of its field. It moves with the column when a table is renamed.
-COMMENT: Final = "field: "
 
 
 def settle(have: Tree, declared: Tree) -> Tree:
@@ -143,7 +139,7 @@ def statements(table: str, old: Layout, new: Layout) -> Iterator[str]:
             if old.columns:
                 yield f"ALTER TABLE {table} ADD COLUMN {name} {kind}"
             if column.name != column.wire:
-                yield f"COMMENT ON COLUMN {table}.{name} IS {literal(COMMENT + column.wire)}"
+                yield f"COMMENT ON COLUMN {table}.{name} IS {literal(columns.COMMENT + column.wire)}"
         elif sql_type(had.tree) != kind:
             value = converted(name, had.tree, column.tree)
             yield f"ALTER TABLE {table} ALTER COLUMN {name} SET DATA TYPE {kind} USING {value}"

@@ -5,17 +5,26 @@ What a kind needs is imported when one is opened: the base package does without 
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
 from connectory.destinations.destination import Destination
-from connectory.errors import DestinationError
+from connectory.destinations.rows import Contract
+from connectory.errors import DestinationError, SettingError
 from connectory.plugins.kinds import DestinationKind
+from connectory.secrets import built_in_resolvers, is_reference, resolve_reference
 from connectory.spec.words import word
 from connectory.values.shapes import Record
+
+CONTRACT = (
+    "what becomes of a field or a type that is not there yet: the table grows, the run stops, the row is invalid, or"
+    " the value is left out"
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -28,6 +37,7 @@ class DuckDBTarget:
     mode: Literal["append", "replace", "merge"] = word(
         "merge by key, append, or replace in one step at the end", "append"
     )
+    contract: Contract = word(CONTRACT, "evolve")
 
 
 def open_duckdb_target(
@@ -38,9 +48,51 @@ def open_duckdb_target(
         from connectory.destinations.duckdb import open_duckdb
     except ImportError:
         raise DestinationError("a DuckDB table needs the package duckdb: pip install 'connectory[duckdb]'") from None
-    return open_duckdb(root / options.duckdb, options.table, shape, options.key or keys, options.mode, run)
+    return open_duckdb(
+        root / options.duckdb, options.table, shape, options.key or keys, options.mode, run, options.contract
+    )
 
+
+@attrs.frozen(kw_only=True)
+class PostgresTarget:
+    """A table of a PostgreSQL database."""
+
+    postgres: str = word(
+        "connection string without a password, or where one is kept: env:NAME, file:PATH, keyring:NAME"
+    )
+    table: str = word("the table, `people` or `crm.people`")
+    key: tuple[str, ...] = word("fields that tell rows apart; default: the key of the record's type", ())
+    mode: Literal["append", "replace", "merge"] = word(
+        "merge by key, append, or replace in one step at the end", "append"
+    )
+    contract: Contract = word(CONTRACT, "evolve")
+
+
+def open_postgres_target(
+    options: PostgresTarget, *, shape: Record | None, keys: tuple[str, ...], run: str, root: Path
+) -> Destination:
+    """The table that a recipe names. Raises DestinationError, SettingError where the reference leads nowhere."""
+    try:
+        from connectory.destinations.postgres import open_postgres
+    except ImportError:
+        raise DestinationError("a PostgreSQL table needs psycopg: pip install 'connectory[postgres]'") from None
+    address, key = read_address(options.postgres, root), options.key or keys
+    return open_postgres(address, options.table, shape, key, options.mode, run, options.contract)
+
+
+def read_address(text: str, root: Path) -> str:
+    """The connection string that a recipe gives or refers to. Raises SettingError."""
+    resolvers = built_in_resolvers(os.environ, root)
+    if is_reference(text, resolvers):
+        return resolve_reference(text, resolvers).reveal()
+    if _PASSWORD.search(text):
+        raise SettingError("to.postgres holds a password; keep the connection string in the environment: env:NAME")
+    return text
+
+
+_PASSWORD: Final = re.compile(r"password\s*=|://[^/@]*:[^/@]+@")
 
 DESTINATIONS: Mapping[str, DestinationKind] = {
-    "duckdb": DestinationKind(DuckDBTarget, open_duckdb_target, "a table of an embedded DuckDB file")
+    "duckdb": DestinationKind(DuckDBTarget, open_duckdb_target, "a table of an embedded DuckDB file"),
+    "postgres": DestinationKind(PostgresTarget, open_postgres_target, "a table of a PostgreSQL database"),
 }

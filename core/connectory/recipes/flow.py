@@ -127,4 +127,6 @@ class Flow:
     def tell(self, written: Written) -> None:
         """Add what is to be told besides the counts."""
         self.report.removed += written.removed
+        for field, count in written.dropped.items():
+            self.report.dropped[field] = self.report.dropped.get(field, 0) + count
         self.report.problems.extend(written.problems[: max(0, KEPT_PROBLEMS - len(self.report.problems))])

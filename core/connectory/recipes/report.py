@@ -31,7 +31,7 @@ class Report:
     `accounts`, `came` (rows before the change), `left_out` (records that were no rows of this run, by the reason) and
     `pages` are of the whole run, which may have taken several
     `starts`; `earlier` is how many of the rows read were settled or held before this start. Calls, waits and
-    problems are of this start.
+    problems are of this start, and so is `dropped`: values that a contract left out of delivered rows, by field.
     """
 
     recipe: str
@@ -43,6 +43,7 @@ class Report:
     starts: int = 1
     earlier: int = 0
     removed: int = 0
+    dropped: dict[str, int] = attrs.Factory(dict)
     calls: int = 0
     waited: float = 0.0
     took: float = 0.0

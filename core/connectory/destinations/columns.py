@@ -1,4 +1,4 @@
-"""The columns of a DuckDB table as trees of types: from declared shapes and from the table itself, and as SQL."""
+"""The columns of a table as trees of types: from declared shapes and from the table itself, and as SQL."""
 
 from __future__ import annotations
 
@@ -43,6 +43,9 @@ _OF_KIND: Final[Mapping[shapes.Kind, str]] = {
     "text": VARCHAR, "int": BIGINT, "float": DOUBLE, "decimal": DECIMAL, "bool": BOOLEAN, "date": DATE, "time": TIME,
     "datetime": MOMENT, "bytes": VARCHAR,
 }  # fmt: skip
+
+# Marks a column whose name is not that of its field. It moves with the column when a table is renamed.
+COMMENT: Final = "field: "
 
 # Beyond these an object is kept as JSON: free keys would make a field each, and SQL takes no type of any depth.
 MOST_INFERRED_FIELDS: Final = 200
