@@ -17,11 +17,11 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from connectory.destinations import duckdb_columns as columns
+from connectory.destinations import columns
+from connectory.destinations.columns import Layout, Tree, literal, quote
 from connectory.destinations.destination import Problem
-from connectory.destinations.duckdb_columns import Layout, Tree, literal, quote
 from connectory.destinations.duckdb_growth import hardened
-from connectory.destinations.duckdb_rows import fit_rows
+from connectory.destinations.rows import Rules, fit_rows
 from connectory.errors import Fault, SpecError
 from connectory.recipes.change_sql import RECORDS, check_sql
 from connectory.recipes.duckdb_values import Answer, answer_of, import_duckdb
@@ -202,7 +202,7 @@ class Records:
 
     def _one_by_one(self, rows: Sequence[Row]) -> tuple[list[str], list[Problem]]:
         have = {**self._trees, **dict.fromkeys(_nested(rows, self._trees), columns.TEXT)}
-        fitted = fit_rows(rows, have, ())
+        fitted = fit_rows(rows, have, Rules())
         self._trees = fitted.trees
         layout = self._layout.grown({name: hardened(tree) for name, tree in fitted.trees.items()})
         if layout != self._layout:
