@@ -11,11 +11,17 @@ from connectory.recipes.operation_opening import open_operation
 from connectory.recipes.push_opening import open_push
 from connectory.recipes.source import SourceReader
 from connectory.recipes.sources.files import open_files
+from connectory.recipes.sources.queries import open_duckdb_query, open_postgres_query, open_sqlite_query
+from connectory.recipes.sources.stdin import open_input
 
 # Each opens what the keys of its kind say. Raises InputError where they are wrong, and the source's own errors.
 SOURCES: Final[Mapping[str, Callable[[Context, Any], SourceReader]]] = {
     "connector": open_operation,
+    "duckdb": open_duckdb_query,
+    "sqlite": open_sqlite_query,
+    "postgres": open_postgres_query,
     "files": lambda context, options: open_files(options, context.root, context.wrong),
+    "stdin": open_input,
 }
 # Destinations that are no plug-ins, because they need the run's connectors. They get the source's shape and keys too.
 TARGETS: Final[Mapping[str, Callable[[Context, Any, SourceReader], Destination]]] = {"connector": open_push}

@@ -72,7 +72,7 @@ class Place:
         """The file as it is at this moment. Raises SourceError."""
         try:
             if self.remote is None:
-                return _local(self.name, Path(self.path))
+                return local_place(self.name, Path(self.path))
             self.remote.invalidate_cache()
             return _remote(self.remote, self.path)
         except OSError as why:
@@ -105,12 +105,13 @@ def prints(places: Sequence[Place]) -> str:
 
 def _on_disk(pattern: str, root: Path) -> list[Place]:
     if (root / pattern).is_file() or not _MAGIC.search(pattern):
-        return [_local(pattern, root / pattern)]
+        return [local_place(pattern, root / pattern)]
     names = glob.glob(pattern, root_dir=root, recursive=True)
-    return [_local(name, root / name) for name in names if (root / name).is_file()]
+    return [local_place(name, root / name) for name in names if (root / name).is_file()]
 
 
-def _local(name: str, path: Path) -> Place:
+def local_place(name: str, path: Path) -> Place:
+    """A file of this machine, called `name`. Raises OSError."""
     if path.is_dir():
         raise IsADirectoryError(21, f"is a folder; name its files, as {name.rstrip('/')}/*.csv")
     status = path.stat()

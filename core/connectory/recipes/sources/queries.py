@@ -1,0 +1,111 @@
+"""Queries as sources. A query cannot be read on from its middle, so its rows are kept in a snapshot before the first of
+them is given, and a position is a place in that."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from connectory.errors import ConnectoryError
+from connectory.recipes.context import Context
+from connectory.recipes.recipe import FromDuckDB, FromPostgres, FromSQLite
+from connectory.recipes.source import Chunk, Position
+from connectory.recipes.sources.files import ROWS_PER_CHUNK
+from connectory.recipes.sources.snapshots import Heading, Snapshots, read_heading, read_rows, write_rows
+from connectory.recipes.sql_faults import statement_of
+from connectory.values.shapes import Plain, Record
+
+
+class Query(Protocol):
+    """A query on a database, asked anew each time."""
+
+    def describe(self) -> Record:
+        """The columns. Raises SpecError where the SQL is wrong, SourceError where the database fails."""
+
+    def batches(self, size: int) -> Iterator[Sequence[Mapping[str, Any]]]:
+        """The rows, some at a time, all as they were at one moment."""
+
+
+class QueryReader:
+    """The rows of a query. Nothing is asked of the database but its columns until the first chunk is wanted."""
+
+    keys: tuple[str, ...] = ()
+
+    def __init__(self, query: Query, text: str, snapshots: Snapshots) -> None:
+        self._query = query
+        self._digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._snapshots = snapshots
+        self._snapshot: Path | None = None
+        self._given = False  # whether somebody may come back with a position
+        self.rows_per_chunk = ROWS_PER_CHUNK
+        self.shape: Record = self._describe()
+
+    def _describe(self) -> Record:
+        """The columns; where the database cannot tell, those of rows that an unfinished run kept."""
+        try:
+            return self._query.describe()
+        except ConnectoryError:
+            newest = self._snapshots.newest()
+            heading = read_heading(newest) if newest is not None else None
+            if heading is None or heading.query != self._digest:
+                raise
+            return Record({name: Plain("any") for name in heading.names})
+
+    def chunks(self, position: Position) -> Iterator[Chunk]:
+        """See `SourceReader`. Raises InputError where the snapshot of a position is gone."""
+        if position is None:
+            heading = Heading(tuple(self.shape.fields), self._digest)
+            self._snapshot = write_rows(self._snapshots, heading, self._query.batches(self.rows_per_chunk))
+            at, row = 0, 0
+        else:
+            self._snapshot = self._snapshots.find(position["snapshot"])
+            at, row, self._given = position["at"], position["row"], True
+        if self._snapshot is None:
+            return
+        for rows, behind in read_rows(self._snapshot, at, self.rows_per_chunk):
+            row += len(rows)
+            self._given = True
+            yield Chunk(rows, {"snapshot": self._snapshot.name, "at": behind, "row": row})
+
+    def mark(self) -> None:
+        """Each run asks for all rows."""
+
+    def forget(self) -> None:
+        """Remove the snapshot."""
+        if self._snapshot is not None:
+            self._snapshot.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Remove a snapshot of which nobody got a row."""
+        if not self._given:
+            self.forget()
+
+
+def open_duckdb_query(context: Context, options: FromDuckDB) -> QueryReader:
+    """A query on a DuckDB file."""
+    from connectory.recipes.sources.duckdb_query import DuckDBQuery
+
+    sql = statement_of(options.query)
+    return QueryReader(DuckDBQuery(context.loaded, context.root / options.duckdb, sql), sql, _snapshots(context))
+
+
+def open_sqlite_query(context: Context, options: FromSQLite) -> QueryReader:
+    """A query on a SQLite file."""
+    from connectory.recipes.sources.sqlite_query import SQLiteQuery
+
+    sql = statement_of(options.query)
+    return QueryReader(SQLiteQuery(context.loaded, context.root / options.sqlite, sql), sql, _snapshots(context))
+
+
+def open_postgres_query(context: Context, options: FromPostgres) -> QueryReader:
+    """A query on a PostgreSQL database."""
+    from connectory.recipes.sources.postgres_query import open_query
+
+    sql = statement_of(options.query)
+    return QueryReader(open_query(context, options.postgres, sql), sql, _snapshots(context))
+
+
+def _snapshots(context: Context) -> Snapshots:
+    return Snapshots(context.root, context.loaded.recipe.name)

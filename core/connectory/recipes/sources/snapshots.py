@@ -1,0 +1,163 @@
+"""Copies of rows that cannot be read a second time from the middle: a killed run goes on from its copy.
+
+They lie in `.connectory/snapshots/`, for this user alone, and are removed when their run has ended well; what a run
+left that nobody took up again is removed after some weeks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+import attrs
+import msgspec
+
+from connectory.errors import InputError, SourceError
+from connectory.private_files import make_private_folder
+from connectory.recipes.sources.exact import read_line, write_line
+
+KEPT_FOR: Final = 30 * 24 * 3600.0  # seconds
+_VERSION: Final = 1
+
+
+@attrs.frozen
+class Snapshots:
+    """The snapshots of one recipe in a project."""
+
+    root: Path
+    recipe: str
+
+    @property
+    def folder(self) -> Path:
+        return self.root / ".connectory" / "snapshots"
+
+    def write(self, ending: str, fill: Callable[[IO[bytes]], None]) -> Path:
+        """A new one, whole on the disk before it has its name. Raises SourceError, and what `fill` raises."""
+        path = self.folder / f"{self._stem}-{secrets.token_hex(6)}.{ending}"
+        part = path.with_name(f"{path.name}.part")
+        try:
+            make_private_folder(self.folder)
+            self._tidy()
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+                    fill(file)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(part, path)
+                _sync_folder(self.folder)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+        except OSError as why:
+            raise SourceError(f"{path}: the rows cannot be kept there: {why.strerror or why}") from None
+        return path
+
+    def find(self, name: str) -> Path:
+        """One that an unfinished run kept. Raises InputError where it is gone."""
+        path = self.folder / Path(name).name
+        if not path.is_file():
+            raise InputError(f"{path}: an unfinished run goes on from this file, which is gone; read everything anew"
+                             " with --full-refresh")  # fmt: skip
+        return path
+
+    def newest(self) -> Path | None:
+        """The one written last, or None."""
+        found = [path for path in self.folder.glob(f"{self._stem}-*.jsonl") if path.is_file()]
+        return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+
+    @property
+    def _stem(self) -> str:
+        return re.sub(r"[^A-Za-z0-9_.-]", "_", self.recipe)[:80] or "_"
+
+    def _tidy(self) -> None:
+        for path in self.folder.glob(f"{self._stem}-*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < time.time() - KEPT_FOR:
+                    path.unlink()
+
+
+@attrs.frozen
+class Heading:
+    """What stands before the rows of a snapshot: the names of the columns, and a digest of the query they are of."""
+
+    names: tuple[str, ...]
+    query: str
+
+
+def write_rows(snapshots: Snapshots, heading: Heading, batches: Iterable[Sequence[Mapping[str, Any]]]) -> Path | None:
+    """Keep the rows of a query; None where there are none, and then nothing is left on the disk."""
+    first = next(iterator := iter(batches), None)
+    if not first:
+        return None
+
+    def fill(file: IO[bytes]) -> None:
+        kept = {"version": _VERSION, "names": heading.names, "query": heading.query}
+        file.write(msgspec.json.encode(kept) + b"\n")
+        for batch in _with(first, iterator):
+            file.writelines(write_line(tuple(row.values())) for row in batch)
+
+    return snapshots.write("jsonl", fill)
+
+
+def read_heading(path: Path) -> Heading | None:
+    """The heading of a snapshot; None where it is none of ours."""
+    try:
+        with path.open("rb") as file:
+            kept = msgspec.json.decode(file.readline())
+        return Heading(tuple(kept["names"]), kept["query"]) if kept["version"] == _VERSION else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_rows(path: Path, at: int, size: int) -> Iterator[tuple[list[dict[str, Any]], int]]:
+    """The rows of a snapshot behind a byte of it (0: all), some at a time, each with the byte behind them.
+
+    Raises SourceError.
+    """
+    heading = read_heading(path)
+    if heading is None:
+        raise SourceError(f"{path}: this is not what a run kept; read everything anew with --full-refresh")
+    try:
+        with path.open("rb") as file:
+            start = len(file.readline())
+            at = max(at, start)
+            file.seek(at)
+            batch: list[dict[str, Any]] = []
+            for line in file:
+                batch.append(dict(zip(heading.names, read_line(line), strict=True)))
+                at += len(line)
+                if len(batch) == size:
+                    yield batch, at
+                    batch = []
+            if batch:
+                yield batch, at
+    except (OSError, ValueError) as why:
+        raise SourceError(f"{path}: cannot be read: {why}; read everything anew with --full-refresh") from None
+
+
+def copy_stream(snapshots: Snapshots, ending: str, stream: IO[bytes]) -> Path:
+    """Keep all bytes of a stream."""
+    return snapshots.write(ending, lambda file: shutil.copyfileobj(stream, file))
+
+
+def _with(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
