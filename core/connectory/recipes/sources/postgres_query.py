@@ -91,12 +91,14 @@ class PostgresQuery:
     @contextmanager
     def _open(self) -> Iterator[Any]:
         import psycopg
+        from psycopg.types.string import TextLoader
 
         try:
             connection = self.server.connect(self.loaded.recipe.name)
         except psycopg.Error as why:
             raise SourceError(self._words(why)) from None
         with closing(connection):
+            connection.adapters.register_loader("interval", TextLoader)  # months have no number of days
             connection.autocommit = False
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
