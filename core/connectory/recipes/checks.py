@@ -178,8 +178,9 @@ def _mark_faults(subject: Subject, spec: Spec, plan: Plan, source: FromOperation
         said = f"'{source.since}' is no field of {plan.operation.returns}{nearest(root, fields)}"
         yield subject.fault(("from", "since"), said)
         return
-    if getattr(subject.loaded.recipe.to.options, "mode", None) == "replace":
-        said = "`replace` would keep only what one run reads: use merge or append, or leave `since` out"
+    mode = getattr(subject.loaded.recipe.to.options, "mode", None)
+    if mode in ("replace", "mirror"):
+        said = f"`mode: {mode}` needs every record in every run: use another mode, or leave `since` out"
         yield subject.fault(("from", "since"), said)
     field = mark_field(spec, plan, source.since, subject.registry)
     if source.lookback and field.kind in ("number", "text"):

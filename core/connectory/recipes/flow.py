@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from connectory.destinations.destination import Destination, Kept, Written
+from connectory.errors import DestinationError
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.source import Chunk, Position, Row
 from connectory.recipes.state import Run, State
@@ -37,7 +38,7 @@ class Flow:
     _kept: bool = True  # whether the destination knows of all that is here
 
     def resume(self, run: Run, kept: Kept) -> None:
-        """Go on with a run: what is held, and what was counted so far."""
+        """Go on with a run: what is held, and what was counted so far. Raises DestinationError where that is wrong."""
         self.held = list(run.held)
         self.position = run.position
         for counts in (run.counts, kept.counts):
@@ -46,6 +47,9 @@ class Flow:
         self.report.accounts.read, self.report.came, self.report.pages = run.read, run.came, run.pages
         self.report.earlier = run.read
         self.report.left_out = Counter(run.left_out)
+        if run.read != self.report.accounts.settled + len(self.held):
+            counted = f"{self.report.accounts} and {len(self.held):,} held"
+            raise DestinationError(f"the accounting of run {run.id} does not add up: {counted}; --full-refresh")
 
     def take(self, chunk: Chunk) -> None:
         """Write what is full, hold the rest. Raises Stopped, DestinationError."""

@@ -37,7 +37,7 @@ class OperationSource:
 
     def chunks(self, position: Position) -> Iterator[Chunk]:
         """Pages, or details in small numbers; see `SourceReader`."""
-        place = _place(position, self.wish.engine.line.clock.now())
+        place = _place(position, self.wish)
         self._reading = Reading.at(self.wish, self.keys, place)
         yield from self._reading.chunks()
 
@@ -52,9 +52,8 @@ class OperationSource:
         """The connector is closed by the run."""
 
 
-def _place(position: Position, now: float) -> Place:
-    if position is None:
-        return Place(began=now)
-    if "next" in position:
-        return Place(began=now, mark=position["next"], near=position["near"])
-    return place_from_json(position)
+def _place(position: Position, wish: Wish) -> Place:
+    if position is not None and "next" not in position:
+        return place_from_json(position)
+    begun = Place(began=wish.engine.line.clock.now(), span=wish.span)
+    return begun if position is None else attrs.evolve(begun, mark=position["next"], near=position["near"])

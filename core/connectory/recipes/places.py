@@ -16,13 +16,15 @@ from connectory.spec.words import Slot
 class Place:
     """One moment of a read.
 
-    `began` is when the run began (epoch seconds), `mark` and `near` are what the last complete run left, `seen` and
-    `around` what this one has seen. `parents` and `queue` are the walk of the parents and those not yet read, each as
-    arguments and kept fields; `parent` is the one at hand. `window` and `trail` say which list is read and how far,
-    `pending` are its records that wait for their detail, `tail` digests of the last page's keys.
+    `began` is when the run began (epoch seconds), `span` what a back-fill is of, `mark` and `near` are what the last
+    complete run left, `seen` and `around` what this one has seen. `parents` and `queue` are the walk of the parents and
+    those not yet read, each as arguments and kept fields; `parent` is the one at hand. `window` and `trail` say which
+    list is read and how far, `pending` are its records that wait for their detail, `tail` digests of the last page's
+    keys.
     """
 
     began: float
+    span: Sequence[Any] | None = None
     clock: Any = None  # the vendor's own time at the first answer
     mark: Any = None
     near: Sequence[Any] = ()

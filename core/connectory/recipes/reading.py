@@ -207,11 +207,10 @@ class Reading:
         return self.wish.engine.walk(self.wish.plan, given, start=trail)
 
     def _first_window(self) -> Sequence[Value | None]:
-        wish = self.wish
-        if wish.span is not None:
-            since, end = wish.span
+        if self.place.span is not None:
+            since, end = self.place.span
         else:
-            since, end = earlier(self.place.mark, wish.options.lookback), None
+            since, end = earlier(self.place.mark, self.wish.options.lookback), None
         return self._cut_window(since, end)
 
     def _cut_window(self, since: Value | None, end: Value | None) -> Sequence[Value | None]:
@@ -224,7 +223,7 @@ class Reading:
         return [since, end] if not isinstance(piece, datetime) or piece >= last else [since, piece]
 
     def _window_after(self, window: Sequence[Value | None] | None) -> Sequence[Value | None] | None:
-        end = self.wish.span[1] if self.wish.span is not None else None
+        end = self.place.span[1] if self.place.span is not None else None
         if window is None or window[1] is None or window[1] == end:
             return None
         return self._cut_window(window[1], end)

@@ -6,6 +6,7 @@ source (`opening`) -> change -> `flow`, cut to what the destination takes -> des
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,8 @@ def _begin(
     report.starts = 1 if run is None else run.starts + 1
     flow = Flow(destination, report, observer, State(digest, state.mark), context.span if run is None else run.span)
     flow.position = state.mark
+    if context.fresh and getattr(context.loaded.recipe.to.options, "mode", None) == "append":
+        warnings.warn(f"{report.recipe}: rows that were appended before will be there twice", UserWarning, stacklevel=2)
     if run is not None and kept is not None:
         flow.resume(run, kept)
     if left is not None:
