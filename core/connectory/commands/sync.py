@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,19 +28,30 @@ Examples:
   connectory sync recipes/students.yaml
   connectory sync students companies             recipes of the project by name
   connectory sync students --server sandbox
+  connectory sync students --full-refresh        everything anew, whatever was read before
+  connectory sync people --from 2024-01-01 --to 2024-02-01
 
 \b
-A wrong recipe or setting is told before anything is sent, for all recipes at once. One that fails does not
-keep the others from running.""",
+A run that was stopped, by a limit, a fault or a kill, goes on where it was at the next start. A wrong recipe or
+setting is told before anything is sent, for all recipes at once. One that fails does not keep the others
+from running.""",
 )
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", shell_complete=complete_recipe)
 @click.option("--yes", is_flag=True, help="Run what destroys at the vendor's, though the recipe does not say so.")
+@click.option("--full-refresh", is_flag=True, help="Forget what was kept of earlier runs, and read everything.")
+@click.option("--keep-state", is_flag=True, help="Go on from where it was, though the recipe has changed since.")
+@click.option("--from", "begin", metavar="MOMENT", help="Read from this day or moment (of the recipe's `since`) on.")
+@click.option("--to", "end", metavar="MOMENT", help="Read what lies before this day or moment.")
 @settings_options
 @click.pass_context
 def command(
     ctx: click.Context,
     recipes: tuple[str, ...],
     yes: bool,
+    full_refresh: bool,
+    keep_state: bool,
+    begin: str | None,
+    end: str | None,
     server: str | None,
     assignments: tuple[str, ...],
     profile: str | None,
@@ -67,6 +79,9 @@ def command(
                     root=root,
                     on_progress=told,
                     confirmed=yes,
+                    full_refresh=full_refresh,
+                    keep_state=keep_state,
+                    span=None if begin is None and end is None else (begin, end),
                 )
         except InputError as why:
             if not codes:
@@ -107,6 +122,29 @@ def refuse_wrong(files: Sequence[Path]) -> None:
         raise SpecError(faults)
 
 
+def beside(report: Report) -> Iterator[str]:
+    """What is told beside the accounts: rows before the change, records left out, rows removed, the new mark."""
+    if report.came != report.accounts.read:
+        yield f"{report.came:,} before the change"
+    for reason, count in sorted(report.left_out.items()):
+        yield f"{count:,} left out: {_LEFT_OUT.get(reason, reason)}"
+    if report.removed:
+        yield f"{report.removed:,} removed there"
+    if report.error is None and isinstance(report.mark, dict) and "next" in report.mark:
+        yield f"the next run begins at {_moment(report.mark['next'])}"
+
+
+def _moment(mark: object) -> str:
+    return f"{mark.replace(tzinfo=None).isoformat()}Z" if isinstance(mark, datetime) else str(mark)
+
+
+_LEFT_OUT: Final = {
+    "older": "not of the time asked for",
+    "again": "at the mark, and delivered before",
+    "vanished": "gone when their detail was asked for",
+}
+
+
 def account(report: Report, root: Path) -> None:
     """The end of one recipe: the counts, what was invalid, what stopped it (stderr), and the first rows (stdout).
 
@@ -116,7 +154,10 @@ def account(report: Report, root: Path) -> None:
 
     calls = f"{report.calls} call{'' if report.calls == 1 else 's'}"
     waited = f", {report.waited:.0f} s of it waiting" if report.waited >= 1 else ""
-    note(f"{report.recipe}: {report.accounts} ({calls}, {report.took:.1f} s{waited})")
+    starts = f", start {report.starts} of run {report.run}" if report.starts > 1 else ""
+    note(f"{report.recipe}: {report.accounts} ({calls}, {report.took:.1f} s{waited}{starts})")
+    for line in beside(report):
+        note(f"  {line}")
     for row in report.problems[:TOLD]:
         note(f"  {row.word}: {row.field}: {row.reason}")
     for field, count in report.dropped.items():

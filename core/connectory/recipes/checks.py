@@ -48,7 +48,7 @@ def check_recipe(registry: Registry, file: Path, root: Path | None) -> LoadedRec
     ArgumentError when there is no such file."""
     draft = draft_recipe(registry, file)
     faults = [*draft.faults, *_meaning(draft, registry, root)]
-    if faults or draft.loaded is None:
+    if faults:
         order = sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line, fault.column))
         raise SpecError(order)
     return draft.loaded
@@ -56,8 +56,6 @@ def check_recipe(registry: Registry, file: Path, root: Path | None) -> LoadedRec
 
 def _meaning(draft: Draft, registry: Registry, root: Path | None) -> Iterator[Fault]:
     """Faults beyond the shape of the file, of those parts that could be read."""
-    if draft.loaded is None:
-        return
     subject = Subject(draft.loaded, registry, root)
     recipe = draft.loaded.recipe
     for kind, table in ((recipe.from_.kind, SOURCES), (recipe.to.kind, TARGETS)):

@@ -6,7 +6,8 @@ attribute of the kind's class is a key, documented where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -19,7 +20,7 @@ from connectory.plugins.registry import Registry
 from connectory.spec.keys import keys_of
 from connectory.spec.problems import problems_of
 from connectory.spec.structure import make_converter
-from connectory.spec.trees import Table, locate, read_tree, without
+from connectory.spec.trees import Table, Text, locate, read_tree, without
 from connectory.spec.words import Anything, Duration, Texts, word
 
 
@@ -197,16 +198,16 @@ class LoadedRecipe:
 
 @attrs.frozen
 class Draft:
-    """A recipe file as far as it can be read: its faults, and the recipe that the faultless keys make, if any."""
+    """A recipe file as far as it can be read: its faults, and the recipe that its faultless keys make."""
 
-    loaded: LoadedRecipe | None
+    loaded: LoadedRecipe
     faults: tuple[Fault, ...]
 
 
 def load_recipe(registry: Registry, file: Path) -> LoadedRecipe:
     """The recipe in a file. Raises SpecError with every fault, ArgumentError when there is no such file."""
     draft = draft_recipe(registry, file)
-    if draft.faults or draft.loaded is None:
+    if draft.faults:
         raise SpecError(draft.faults)
     return draft.loaded
 
@@ -224,28 +225,34 @@ def draft_recipe(registry: Registry, file: Path) -> Draft:
     converter.register_structure_hook(
         Target, lambda node, _: Target(**_of_kind(converter, "destination", targets, node))
     )
-    faults: list[Fault] = []
-    for left in [tree, *_without_faults(converter, tree)]:
-        try:
-            return Draft(LoadedRecipe(converter.structure(left, Recipe), tree, file), _sorted(faults))
-        except BaseValidationError as group:
-            faults = faults or [_fault(tree, *problem) for problem in problems_of(group)]
-    return Draft(None, _sorted(faults))
-
-
-def _without_faults(converter: Converter, tree: Table) -> Iterator[Table]:
-    """The tree without its faulty keys, so that what else is wrong can be told as well."""
     try:
-        converter.structure(tree, Recipe)
+        return Draft(LoadedRecipe(converter.structure(tree, Recipe), tree, file), ())
     except BaseValidationError as group:
-        left = tree
-        for path, _, _ in problems_of(group):
-            left = without(left, path) if path else left
-        yield left
+        problems = problems_of(group)
+    faults = sorted((_fault(tree, *problem) for problem in problems), key=lambda fault: (fault.line, fault.column))
+    recipe = _readable(converter, tree, [path for path, _, _ in problems])
+    return Draft(LoadedRecipe(recipe, tree, file), tuple(faults))
 
 
-def _sorted(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    return tuple(sorted(faults, key=lambda fault: (fault.line, fault.column)))
+def _readable(converter: Converter, tree: Table, wrong: Iterable[tuple[str | int, ...]]) -> Recipe:
+    """The recipe that the faultless keys make, so that what they mean can be checked as well; a part that cannot be
+    read without its faulty keys is of no kind."""
+    left = tree
+    for path in wrong:
+        left = without(left, path) if path else left
+    parts = {key: left[key] for key in left if key in ("from", "to")}
+    source, target = Source(kind="", options=None), Target(kind="", options=None)
+    with suppress(BaseValidationError):
+        source = converter.structure(parts.get(Text("from")), Source)
+    with suppress(BaseValidationError):
+        target = converter.structure(parts.get(Text("to")), Target)
+    others = {key: value for key, value in left.items() if key not in ("from", "to", "name")}
+    rest: dict[str, Any] = {}
+    for field in attrs.fields(Recipe):
+        if field.name in others:
+            with suppress(BaseValidationError):
+                rest[field.name] = converter.structure(others[Text(field.name)], field.type or object)
+    return Recipe(name="", from_=source, to=target, **rest)
 
 
 def _of_kind(converter: Converter, what: str, kinds: Mapping[str, Kind], node: Any) -> dict[str, Any]:
