@@ -242,15 +242,15 @@ def _readable(converter: Converter, tree: Table, wrong: Iterable[tuple[str | int
         left = without(left, path) if path else left
     parts = {key: left[key] for key in left if key in ("from", "to")}
     source, target = Source(kind="", options=None), Target(kind="", options=None)
-    with suppress(BaseValidationError):
+    with suppress(BaseValidationError, ValueError):
         source = converter.structure(parts.get(Text("from")), Source)
-    with suppress(BaseValidationError):
+    with suppress(BaseValidationError, ValueError):
         target = converter.structure(parts.get(Text("to")), Target)
     others = {key: value for key, value in left.items() if key not in ("from", "to", "name")}
     rest: dict[str, Any] = {}
     for field in attrs.fields(Recipe):
         if field.name in others:
-            with suppress(BaseValidationError):
+            with suppress(BaseValidationError, ValueError):
                 rest[field.name] = converter.structure(others[Text(field.name)], field.type or object)
     return Recipe(name="", from_=source, to=target, **rest)
 
