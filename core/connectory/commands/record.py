@@ -32,6 +32,7 @@ class Wish:
     words: Sequence[str]
     data: str | None
     label: str | None
+    limit: int | None
     errors: bool
     writes: bool
     sure: bool
@@ -57,6 +58,7 @@ the same as before stays as it is."""
 @click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=complete_argument)
 @click.option("--data", metavar="JSON|@FILE|-", help="The body, or the items of a batch.")
 @click.option("--label", metavar="NAME", help="Name of the recording [default: made of the arguments].")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N records: a shorter recording.")
 @click.option("--recorded", metavar="TEXT", default="", help="What is recorded, such as 'acme 2.19' or emulator.")
 @click.option("--writes", is_flag=True, help="Without OPERATION: those that write, too.")
 @click.option("--errors", is_flag=True, help="Keep calls that end in an error.")
@@ -172,9 +174,8 @@ def _calls(registry: Registry, loaded: Loaded, folder: Path, wish: Wish) -> Iter
 
     if wish.operation is not None and (wish.words or wish.data is not None):
         plan = plan_of(loaded.spec, registry, wish.operation)
-        yield Wanted(
-            operation=wish.operation, arguments=_given(loaded, plan, wish), label=wish.label, errors=wish.errors
-        )
+        given = _given(loaded, plan, wish)
+        yield Wanted(operation=wish.operation, arguments=given, label=wish.label, limit=wish.limit, errors=wish.errors)
         return
     if wish.operation is None and (wish.label is not None or wish.data is not None):
         raise ArgumentError("--label and --data belong to one OPERATION")
@@ -185,7 +186,7 @@ def _calls(registry: Registry, loaded: Loaded, folder: Path, wish: Wish) -> Iter
             continue
         known = list(_known(loaded, name, folder, wish))
         if not known and wish.operation is not None:
-            known = [Wanted(operation=name, arguments={}, label=wish.label, errors=wish.errors)]
+            known = [Wanted(operation=name, arguments={}, label=wish.label, limit=wish.limit, errors=wish.errors)]
         yield from known
 
 
@@ -199,14 +200,19 @@ def _known(loaded: Loaded, name: str, folder: Path, wish: Wish) -> Iterator[Want
     for label, example in labelled(loaded.spec.operations[name].examples):
         if example.status < 400 or wish.errors:
             seen.add(label)
-            label = wish.label if wish.label is not None else label
-            yield Wanted(operation=name, arguments=example.with_, label=label, errors=example.status >= 400)
+            again = Wanted(operation=name, arguments=example.with_, label=label, errors=example.status >= 400)
+            yield (
+                again
+                if wish.operation is None
+                else attrs.evolve(again, label=wish.label if wish.label is not None else label, limit=wish.limit)
+            )
     for file in cassettes_in(folder, loaded.spec.name):
         operation, label = named(file)
         if operation == name and label not in seen:
             before = read_cassette(file)
             errors = "error" in (before.gives or {})
-            yield Wanted(operation=name, arguments=before.arguments, label=label, errors=errors or wish.errors)
+            errors = errors or wish.errors
+            yield Wanted(operation=name, arguments=before.arguments, label=label, limit=before.limit, errors=errors)
 
 
 def _given(loaded: Loaded, plan: Plan, wish: Wish) -> dict[str, Any]:
@@ -262,8 +268,8 @@ def _accept(registry: Registry, loaded: Loaded, folder: Path, operation: str | N
     from connectory.errors import ConnectoryError
     from connectory.testing.cases import named
     from connectory.testing.cassettes import cassettes_in, read_cassette
+    from connectory.testing.finishing import accept
     from connectory.testing.keeping import keep
-    from connectory.testing.recording import accept
 
     failed = 0
     for file in cassettes_in(folder, loaded.spec.name):

@@ -16,14 +16,22 @@ _META: Final[Mapping[str, type | tuple[type, ...]]] = {
     "operation": str,
     "label": str,
     "arguments": dict,
+    "limit": int,
     "settings": dict,
     "recorded": dict,
     "clock": (int, float),
     "spec": dict,
     "gives": (dict, type(None)),
 }
-_MAY_LACK: Final = frozenset({"label", "settings"})
-_SAID: Final = {str: "a text", dict: "a mapping", (int, float): "a number", (dict, type(None)): "a mapping"}
+_RECORDED: Final = ("server", "host", "at", "note")
+_MAY_LACK: Final = frozenset({"label", "limit", "settings"})
+_SAID: Final = {
+    str: "a text",
+    int: "a whole number",
+    dict: "a mapping",
+    (int, float): "a number",
+    (dict, type(None)): "a mapping",
+}
 
 
 @attrs.frozen
@@ -90,8 +98,8 @@ class _Reader:
     def _recorded(self, table: Table, said: Mapping[str, Any], place: str) -> None:
         node = table[Text("recorded")]
         for key in said:
-            if key not in ("server", "host", "at"):
-                self.fault(node, f"{place}/recorded", f"unknown key '{key}'{nearest(key, ['server', 'host', 'at'])}")
+            if key not in _RECORDED:
+                self.fault(node, f"{place}/recorded", f"unknown key '{key}'{nearest(key, _RECORDED)}")
         if not isinstance(said.get("server"), str):
             self.fault(node, f"{place}/recorded", "'server' is missing: what was recorded")
 

@@ -13,6 +13,7 @@ A plain vcrpy loads it. What is written is the same for the same conversation, s
 from __future__ import annotations
 
 import re
+import tempfile
 from base64 import encodebytes
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
@@ -58,22 +59,26 @@ class Exchange:
 
 @attrs.frozen
 class Recorded:
-    """Where a conversation came from: what server, by which kind of address, and when (ISO 8601, UTC)."""
+    """Where a conversation came from: what server, by which kind of address, and when (ISO 8601, UTC); `note` says what
+    of it is not as it went over the wire."""
 
     server: str
     host: str = ""
     at: str = ""
+    note: str = ""
 
 
 @attrs.frozen(kw_only=True)
 class Cassette:
     """A recorded call. `clock` is the moment at which it began, in epoch seconds; `gives` what the call gave;
-    `parts` the texts of the spec that it used, by their place."""
+    `limit` the number of records after which the caller stopped; `parts` the texts of the spec that it used, by
+    their place."""
 
     vendor: str
     operation: str
     label: str = ""
     arguments: Mapping[str, Any] = attrs.Factory(dict)
+    limit: int | None = None
     settings: Mapping[str, Any] = attrs.Factory(dict)
     recorded: Recorded = Recorded("")
     clock: float = 0.0
@@ -102,6 +107,12 @@ def label_of(arguments: Mapping[str, Any]) -> str:
     """A short name for arguments, fit for a file's name: `2018`, `42-true`, `3 items`; empty where there are none."""
     words = [word for value in arguments.values() if (word := _word(value))]
     return safe_label("-".join(words))
+
+
+def label_for(arguments: Mapping[str, Any], limit: int | None) -> str:
+    """The label of a call that ends after so many records."""
+    label = label_of(arguments)
+    return label if limit is None else f"{label} first {limit}".strip()
 
 
 def _word(value: Any) -> str:
@@ -164,6 +175,8 @@ def text_of(cassette: Cassette) -> str:
     if cassette.label:
         meta["label"] = cassette.label
     meta["arguments"] = _plain(cassette.arguments)
+    if cassette.limit is not None:
+        meta["limit"] = cassette.limit
     if cassette.settings:
         meta["settings"] = _plain(cassette.settings)
     meta["recorded"] = {name: said for name, said in attrs.asdict(cassette.recorded).items() if said}
@@ -221,6 +234,14 @@ def write_cassette(cassette: Cassette, file: Path) -> None:
     part.replace(file)
 
 
+def as_kept(cassette: Cassette) -> Cassette:
+    """The cassette as it will be read again: moments and exact numbers are texts then."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "cassette.yaml"
+        write_cassette(cassette, file)
+        return attrs.evolve(read_cassette(file), file=cassette.file)
+
+
 def twins(cassettes: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """Files whose names differ by case alone: one file on other machines."""
     seen: dict[str, Path] = {}
@@ -259,9 +280,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = '"' if UNWRITABLE.search(value) else "|" if "\n" in value else None
-    if style is None and not isinstance(plain_data(value), str):
-        style = "'"  # PyYAML writes `0478` bare, which it takes for a text and YAML 1.2 for a number
+    if UNWRITABLE.search(value):
+        style: str | None = '"'
+    elif "\n" in value:
+        style = "|"
+    else:  # YAML 1.2, by which it is read, takes more texts for numbers than PyYAML does
+        style = None if isinstance(plain_data(value), str) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

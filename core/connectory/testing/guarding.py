@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -18,19 +18,20 @@ from connectory.spec.typeexpr import Scalar
 from connectory.testing.cassettes import Cassette, Exchange, cassettes_in, read_cassette
 from connectory.testing.matching import SIGNED
 
+_TO_URLSAFE: Final = str.maketrans("+/", "-_")
 PLACEHOLDER: Final = "placeholder"
 _CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token")
 _ANSWERED: Final = ("set-cookie", "www-authenticate-token", "x-auth-token")
-_LOOKS: Final[Mapping[str, re.Pattern[str]]] = {
-    "a JSON Web Token": re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
-    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    "a key of a cloud": re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "a token of a code host": re.compile(r"\bgh[pousr]_[A-Za-z0-9]{36}\b"),
-    "a live key": re.compile(r"\b[sr]k_live_[A-Za-z0-9]{16,}\b"),
-    "a token of a chat": re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
-    "a canary": re.compile(r"canary[-_ .]", re.IGNORECASE),
-}
-_BLOB: Final = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
+_LOOKS: Final = re.compile(
+    r"(?P<a_JSON_Web_Token>\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,})"
+    r"|(?P<a_private_key>-----BEGIN [A-Z ]*PRIVATE KEY-----)"
+    r"|(?P<the_key_of_a_cloud>\b(?:AKIA|ASIA)[0-9A-Z]{16}\b)"
+    r"|(?P<the_token_of_a_code_host>\bgh[pousr]_[A-Za-z0-9]{36}\b)"
+    r"|(?P<a_live_key>\b[sr]k_live_[A-Za-z0-9]{16,}\b)"
+    r"|(?P<the_token_of_a_chat>\bxox[abprs]-[A-Za-z0-9-]{10,})"
+    r"|(?P<a_canary>(?i:\bcanary[-_]))"
+)
+_BLOB: Final = re.compile(r"(?<![A-Za-z0-9+/_-])(?![0-9a-f]{8}-)[A-Za-z0-9+/_-]{24,}={0,2}")  # but no UUID
 
 
 def faults_in_cassettes(loaded: Loaded, folder: Path, secrets: Iterable[str] = ()) -> list[Fault]:
@@ -132,23 +133,21 @@ def _in_text(text: str, redactor: Redactor) -> Iterator[str]:
     if redactor.redact(text) != text:
         yield "a known secret stands here"
         return
-    for form in (text, unquote(text), *_unpacked(text)):
-        for what, pattern in _LOOKS.items():
-            for found in pattern.finditer(form):
-                if not is_placeholder(found[0]) and not _is_our_token(found[0]):
-                    yield f"what looks like {what} stands here"
-                    return
+    forms = [text, "\n".join(_unpacked(text)), *([unquote(text)] if "%" in text else [])]
+    for found in _LOOKS.finditer("\n".join(forms)):
+        if not is_placeholder(found[0]) and not _is_our_token(found[0]):
+            yield f"what looks like {str(found.lastgroup).replace('_', ' ')} stands here"
+            return
 
 
 def _unpacked(text: str) -> Iterator[str]:
     """Texts that stand in base64."""
     for found in _BLOB.finditer(text):
-        raw = found[0].replace("+", "-").replace("/", "_").rstrip("=")
-        for shift in range(1):
-            try:
-                yield urlsafe_b64decode(raw[shift:] + "=" * (-len(raw[shift:]) % 4)).decode()
-            except ValueError:
-                continue
+        raw = found[0].rstrip("=").translate(_TO_URLSAFE)
+        try:
+            yield urlsafe_b64decode(raw + "=" * (-len(raw) % 4)).decode()
+        except ValueError:
+            continue
 
 
 def _is_our_token(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import attrs
 
 from connectory.errors import ArgumentError, SpecError
-from connectory.testing.cassettes import Cassette, cassette_file, read_cassette, twins, write_cassette
+from connectory.testing.cassettes import Cassette, as_kept, cassette_file, read_cassette, twins, write_cassette
 
 
 def keep(cassette: Cassette, folder: Path) -> tuple[Path, bool]:
@@ -25,7 +24,7 @@ def keep(cassette: Cassette, folder: Path) -> tuple[Path, bool]:
             raise ArgumentError(f"{second.name} and {first.name} are one file where case does not count: give --label")
     before = _before(file)
     if before is not None:
-        if dict(before.arguments) != _as_kept(cassette).arguments:
+        if dict(before.arguments) != as_kept(cassette).arguments:
             raise ArgumentError(
                 f"{file} holds another call ({_short(before.arguments)}): give --label for a name of its own"
             )
@@ -45,17 +44,9 @@ def _before(file: Path) -> Cassette | None:
         return None
 
 
-def _as_kept(cassette: Cassette) -> Cassette:
-    """The cassette as it will be read again: moments and exact numbers are texts then."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "cassette.yaml"
-        write_cassette(cassette, file)
-        return read_cassette(file)
-
-
 def _telling(cassette: Cassette) -> Cassette:
     """The cassette without what differs at every recording: when it was made, and counters among the headers."""
-    kept = _as_kept(cassette)
+    kept = as_kept(cassette)
     exchanges = tuple(
         attrs.evolve(
             exchange,

@@ -23,8 +23,16 @@ LONGEST_SHOWN: Final = 1_500  # characters of a record that is kept whole; a lon
 NOT_DELIVERED: Final = ("invalid", "rejected", "unknown", "not_tried")
 
 
-def perform(connector: Connector, operation: str, arguments: Mapping[str, Any], *, refusals: bool = False) -> Gives:
-    """Make one call and say what it gave; among the arguments `complete` asks the detail calls too.
+def perform(
+    connector: Connector,
+    operation: str,
+    arguments: Mapping[str, Any],
+    limit: int | None = None,
+    *,
+    refusals: bool = False,
+) -> Gives:
+    """Make one call and say what it gave; a list ends after `limit` records, `complete` among the arguments asks the
+    detail calls too.
 
     Raises InputError: nothing was sent. With `refusals` that is what the call gave: the names that were `refused`.
     """
@@ -32,7 +40,7 @@ def perform(connector: Connector, operation: str, arguments: Mapping[str, Any], 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            gives = _perform(connector, plan, dict(arguments))
+            gives = _perform(connector, plan, dict(arguments), limit)
         except InputError as why:
             if not refusals:
                 raise
@@ -50,12 +58,12 @@ def _refused(line: str) -> str:
     return found[1] if found else line
 
 
-def _perform(connector: Connector, plan: Plan, arguments: dict[str, Any]) -> Gives:
+def _perform(connector: Connector, plan: Plan, arguments: dict[str, Any], limit: int | None) -> Gives:
     if plan.operation.batch is not None:
         return _deliver(connector, plan, arguments)
     complete = bool(arguments.pop("complete", False))
     if plan.many:
-        return _list(connector, plan, arguments, complete)
+        return _list(connector, plan, arguments, complete, limit)
     word, record = connector.engine.perform(plan, arguments, complete=complete)
     read = record if plan.read is None or record is None else plan.read(record)
     if read is None:
@@ -63,12 +71,12 @@ def _perform(connector: Connector, plan: Plan, arguments: dict[str, Any]) -> Giv
     return {"word": word, "record": shown(read), "digest": digest([read]), **_misfits(connector, plan, [read])}
 
 
-def _list(connector: Connector, plan: Plan, arguments: dict[str, Any], complete: bool) -> Gives:
+def _list(connector: Connector, plan: Plan, arguments: dict[str, Any], complete: bool, limit: int | None) -> Gives:
     link = plan.operation.parent
     missing = link is not None and not all(
         p.name in arguments for p in plan.parameters.values() if p.wire in link.with_
     )
-    records = Records(connector.engine, plan, arguments, complete=complete, parents=missing)
+    records = Records(connector.engine, plan, arguments, complete=complete, parents=missing, most=limit)
     sizes: list[int] = []
     found: list[Any] = []
     gives: Gives = {}

@@ -20,13 +20,12 @@ from connectory.auth.tokens import TokenStore
 from connectory.clock import Clock, SystemClock
 from connectory.connecting import Parts, connect_spec, open_project, settings_of
 from connectory.connector import Connector
-from connectory.errors import ArgumentError, ConnectoryError, SettingError
+from connectory.errors import ArgumentError, SettingError
 from connectory.messages import Request
 from connectory.plugins.registry import Registry
 from connectory.secrets import Secret
 from connectory.spec.load import Loaded
 from connectory.spec.typeexpr import Scalar
-from connectory.testing.blame import Blame, parts_of, related
 from connectory.testing.cases import Case
 from connectory.testing.cassettes import (
     Cassette,
@@ -34,25 +33,21 @@ from connectory.testing.cassettes import (
     Recorded,
     case_name,
     cassette_file,
-    label_of,
+    label_for,
     read_cassette,
     too_many,
 )
 from connectory.testing.cleaning import (
-    Cleaner,
     Collecting,
-    Secrets,
-    headers_read,
-    hosts_between,
     placeholder_token,
 )
 from connectory.testing.files import with_files, without_files
-from connectory.testing.guarding import faults_in
+from connectory.testing.finishing import NotRecorded, Raw, finish
+from connectory.testing.finishing import accept as accept
 from connectory.testing.keeping import keep
 from connectory.testing.outcome import Gives, perform
-from connectory.testing.player import OTHERS, asked_by, asked_of, open_cassette
-from connectory.testing.replaying import numbered_keys, placeholder, play, prepared
-from connectory.testing.standins import StandIns
+from connectory.testing.player import OTHERS, asked_by, open_cassette
+from connectory.testing.replaying import numbered_keys, placeholder
 from connectory.transport import TransportOptions, UrllibTransport, is_loopback
 
 SANDBOX: Final = "sandbox"
@@ -80,15 +75,13 @@ class Wanted:
     operation: str
     arguments: Mapping[str, Any]
     label: str | None = None
+    limit: int | None = None
     errors: bool = False
 
     @property
     def name(self) -> str:
-        return case_name(self.operation, label_of(self.arguments) if self.label is None else self.label)
-
-
-class NotRecorded(ConnectoryError):
-    """A call was made and no recording kept: it failed, or could not be played again."""
+        label = label_for(self.arguments, self.limit) if self.label is None else self.label
+        return case_name(self.operation, label)
 
 
 def record(registry: Registry, loaded: Loaded, wanted: Wanted, target: Target) -> Cassette:
@@ -108,22 +101,28 @@ def record(registry: Registry, loaded: Loaded, wanted: Wanted, target: Target) -
             given = with_files(plan, wanted.arguments, Path(folder))
             arguments = without_files(plan, given)
             with open_cassette(tape):
-                gave = perform(connector, wanted.operation, given, refusals=wanted.errors)
+                gave = perform(connector, wanted.operation, given, wanted.limit, refusals=wanted.errors)
         if "error" in gave and not wanted.errors:
             raise NotRecorded(f"{wanted.name}: ended in {_told(gave)}; nothing is kept (--errors keeps it)")
         if len(tape.data) > 100:
             raise NotRecorded(f"{wanted.name}: {too_many(len(tape.data))}")
-        known = _known_secrets(loaded, values, collecting)
-        cassette = _cleaned(registry, loaded, wanted, values, connector, tape, known, frozenset(signed), arguments)
-    cassette = attrs.evolve(
-        cassette,
-        recorded=Recorded(
-            target.said or _server_said(loaded, server, connector), _host_kind(server, connector), _moment(started)
-        ),
-        clock=int(started),
-        gives=gave,
-    )
-    return _proved(registry, loaded, cassette, gave, collecting)
+        said = target.said or _server_said(loaded, server, connector)
+        engine = connector.engine
+        raw = Raw(
+            operation=wanted.operation,
+            arguments=arguments,
+            label=wanted.label,
+            limit=wanted.limit,
+            exchanges=tape.exchanges(),
+            gave=gave,
+            settings=_kept_settings(loaded, values),
+            secrets=_known_secrets(loaded, values, collecting),
+            signed=frozenset(signed),
+            bases={"": engine.line.base, **engine.bases},
+            recorded=Recorded(said, _host_kind(server, connector), _moment(started)),
+            clock=int(started),
+        )
+    return finish(registry, loaded, raw, collecting)
 
 
 def settings_for(registry: Registry, loaded: Loaded, target: Target) -> dict[str, Any]:
@@ -229,51 +228,6 @@ def _known_secrets(loaded: Loaded, values: Mapping[str, Any], collecting: Collec
     return known | {token: placeholder_token(token, number) for number, token in enumerate(tokens, start=1)}
 
 
-def _cleaned(
-    registry: Registry,
-    loaded: Loaded,
-    wanted: Wanted,
-    values: Mapping[str, Any],
-    connector: Connector,
-    tape: _Tape,
-    known: Mapping[str, str],
-    signed: frozenset[str],
-    arguments: Mapping[str, Any],
-) -> Cassette:
-    """The conversation without secrets, personal values and other hosts."""
-    settings = _kept_settings(loaded, values)
-    engine = connector.engine
-    with prepared(registry, loaded, wanted.operation, settings, 0.0) as replaying:
-        own = {"": replaying.engine.line.base, **replaying.engine.bases}
-    actual = {"": engine.line.base, **engine.bases}
-    exchanges = tape.exchanges()
-    cleaner = Cleaner(
-        secrets=Secrets.of(known),
-        people=StandIns(loaded.spec, related(loaded.spec, wanted.operation)),
-        hosts=hosts_between(actual, own),
-        signed=signed,
-        headers=headers_read(loaded.spec),
-    )
-    cleaner.learn(exchanges, arguments)
-    blame = Blame(loaded, engine)
-    cleaned = []
-    for exchange in exchanges:
-        owner = blame.owner(wanted.operation, asked_of(exchange))
-        server = loaded.spec.operations[owner].server if owner else None
-        cleaned.append(cleaner.exchange(exchange, own[server or ""]))
-    kept = cleaner.arguments(arguments)
-    label = label_of(kept) if wanted.label is None else wanted.label
-    return Cassette(
-        vendor=loaded.spec.name,
-        operation=wanted.operation,
-        label=label,
-        arguments=kept,
-        settings=settings,
-        parts=parts_of(loaded, wanted.operation),
-        exchanges=tuple(cleaned),
-    )
-
-
 def _kept_settings(loaded: Loaded, values: Mapping[str, Any]) -> dict[str, Any]:
     """The vendor's settings that were given; for secrets their placeholders."""
     kept: dict[str, Any] = {}
@@ -288,37 +242,6 @@ def _kept_settings(loaded: Loaded, values: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None and value != setting.default:
             kept[name] = value
     return kept
-
-
-def _proved(registry: Registry, loaded: Loaded, cassette: Cassette, gave: Gives, collecting: Collecting) -> Cassette:
-    """The cassette with what it gives when it is played. Raises NotRecorded where that is not what the call gave."""
-    faults = list(faults_in(cassette, loaded, collecting))
-    if faults:
-        told = "\n".join(f"  {fault.path}: {fault.message}" for fault in faults[:10])
-        raise NotRecorded(f"{cassette.name}: the recording would hold a secret, nothing is kept:\n{told}")
-    played = play(registry, loaded, cassette)
-    if played.differences:
-        told = "\n".join(map(str, played.differences))
-        raise NotRecorded(f"{cassette.name}: the recording does not play, nothing is kept:\n{told}")
-    for name in ("refused", "records", "pages", "total", "accounts", "error", "status", "word"):
-        if gave.get(name) != played.gives.get(name):
-            raise NotRecorded(
-                f"{cassette.name}: the recording plays to another end, nothing is kept:"
-                f" {name} was {gave.get(name)}, is {played.gives.get(name)}"
-            )
-    return attrs.evolve(cassette, gives=played.gives)
-
-
-def accept(registry: Registry, loaded: Loaded, cassette: Cassette) -> Cassette:
-    """The cassette with what its recorded answers give today, and the spec of today: nothing is sent.
-
-    Raises NotRecorded where the requests are no longer those recorded.
-    """
-    played = play(registry, loaded, cassette)
-    if played.differences:
-        told = "\n".join(map(str, played.differences))
-        raise NotRecorded(f"{cassette.name}: other requests are made than were recorded; record it again:\n{told}")
-    return attrs.evolve(cassette, gives=played.gives, parts=parts_of(loaded, cassette.operation))
 
 
 def _told(gave: Gives) -> str:
@@ -343,10 +266,6 @@ def _server_said(loaded: Loaded, server: str, connector: Connector) -> str:
     return "emulator" if kind == "loopback" else f"{loaded.spec.name} {kind}"
 
 
-def _recorded_arguments(case: Case) -> Mapping[str, Any]:
-    return read_cassette(case.file).arguments if case.file is not None else {}
-
-
 def record_again(
     registry: Registry, loaded: Loaded, case: Case, root: Path, taken: MutableMapping[str, str]
 ) -> tuple[str, Path | None]:
@@ -361,9 +280,8 @@ def record_again(
         values, _ = choose_server(loaded, settings_for(registry, loaded, target))
     except SettingError as why:
         return f"not recorded: {why}", None
-    arguments = (
-        case.example.with_ if case.example is not None else read_cassette(case.file).arguments if case.file else {}
-    )
+    before = read_cassette(case.file) if case.file is not None else None
+    arguments = before.arguments if before is not None else case.example.with_ if case.example is not None else {}
     with _connected(registry, loaded, values, case.operation, target) as connector:
         if connector.operation(case.operation).plan.does != "read":
             return "not recorded: it writes (connectory record --writes)", None
@@ -371,9 +289,13 @@ def record_again(
     first = taken.setdefault(str(file).lower(), case.name)
     if first != case.name:
         raise ArgumentError(f"{case.name} and {first} write one cassette: {file}")
-    errors = case.example is not None and case.example.status >= 400
+    failed = "error" in (before.gives or {}) if before is not None else False
     wanted = Wanted(
-        operation=case.operation, arguments=arguments, label=case.label, errors=errors or case.file is not None
+        operation=case.operation,
+        arguments=arguments,
+        label=case.label,
+        limit=before.limit if before is not None else None,
+        errors=failed or (case.example is not None and case.example.status >= 400),
     )
     cassette = record(registry, loaded, wanted, target)
     written, changed = keep(cassette, root / "cassettes")

@@ -117,7 +117,9 @@ def play(registry: Registry, loaded: Loaded, cassette: Cassette, watch: Watch | 
         with tempfile.TemporaryDirectory() as folder:
             arguments = with_files(connector.operation(cassette.operation).plan, cassette.arguments, Path(folder))
             refusals = "refused" in (cassette.gives or {})
-            gives, fault = played_call(player, connector, cassette.operation, arguments, watch=watch, refusals=refusals)
+            gives, fault = played_call(
+                player, connector, cassette.operation, arguments, cassette.limit, watch=watch, refusals=refusals
+            )
         where = _Where(cassette, blame)
         if player.deviated is not None:
             return Played(gives, tuple(where.deviation(player.deviated, player.position)), blame)
@@ -133,6 +135,7 @@ def played_call(
     connector: Connector,
     operation: str,
     arguments: Mapping[str, Any],
+    limit: int | None = None,
     *,
     watch: Watch | None = None,
     refusals: bool = False,
@@ -142,7 +145,7 @@ def played_call(
         watch.before(connector, operation)
     try:
         with open_cassette(player), network_blocked():
-            gives = perform(connector, operation, arguments, refusals=refusals)
+            gives = perform(connector, operation, arguments, limit, refusals=refusals)
         if watch is not None:
             watch.after(gives)
         return gives, None
