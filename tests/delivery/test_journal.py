@@ -78,18 +78,18 @@ def test_every_commit_is_synced(path: Path) -> None:
     journal.close()
 
 
-def test_a_held_row_makes_place_for_a_newer_one_of_its_key_and_its_number_is_never_used_again(path: Path) -> None:
+def test_a_newer_row_of_a_key_takes_the_number_of_the_held_one_and_no_number_is_used_again(path: Path) -> None:
     journal = open_journal(path)
     journal.settle(Settled(held=[held("a"), held(None), held(None)]))
     journal.settle(Settled(held=[held("a", words="still no"), held("b", id=2)]))
     assert [(one.id, one.key, one.words) for one in read_held(path)] == [
+        (1, "a", "still no"),
         (2, "b", "no"),
         (3, None, "no"),
-        (4, "a", "still no"),
     ]
-    journal.settle(Settled(released=[4]))
-    journal.settle(Settled(held=[held("a")]))
-    assert [one.id for one in journal.held()] == [2, 3, 5]
+    journal.settle(Settled(released=[3]))
+    journal.settle(Settled(held=[held(None)]))
+    assert [one.id for one in journal.held()] == [1, 2, 4]
     journal.close()
 
 

@@ -309,8 +309,10 @@ def _held(row: Sequence[Any]) -> Held:
 
 
 def _hold(db: sqlite3.Connection, held: Held) -> None:
-    """Hold a row. One of the same key, or the one that was sent again, makes place for it."""
+    """Hold a row. It takes the place, and the number, of the one of its key or of the one that it was sent for."""
     if held.key is not None:
+        earlier = db.execute("SELECT id FROM held WHERE key = ?", (held.key,)).fetchone()
+        held = attrs.evolve(held, id=held.id or (earlier[0] if earlier else 0))
         db.execute("DELETE FROM held WHERE key = ? AND id <> ?", (held.key, held.id))
     values = attrs.asdict(held)
     names = [name for name in _HELD.split(", ") if name != "id" or held.id]
