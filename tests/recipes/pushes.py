@@ -11,6 +11,7 @@ import pytest
 
 from connectory import Parts
 from connectory.recipes import opening
+from connectory.recipes.replaying import Replayed, replay
 from connectory.recipes.report import Report
 from connectory.recipes.source import Chunk
 from connectory.recipes.sync import run_recipe
@@ -66,3 +67,8 @@ class Pushes:
         """One start of the recipe on these rows."""
         self.patch.setitem(opening.SOURCES, "stdin", lambda *_: RowsSource(rows, size, shape))
         return run_recipe(self.file, settings=self.settings, parts=self.parts, root=self.root, **options)
+
+
+def again(pushed: Pushes, **options: Any) -> Replayed:
+    """One replay of what the recipe holds back."""
+    return replay(pushed.file, settings=pushed.settings, parts=pushed.parts, root=pushed.root, **options)

@@ -7,18 +7,19 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from connectory import Denied, LimitReached, Parts
 from connectory.delivery.journal import Journal
 from connectory.delivery.journalfile import JournalError
-from connectory.recipes.replaying import held_rows, replay
+from connectory.recipes.replaying import held_rows
 from emulators.twelvetwenty import TwelveTwenty
 from recipes.conftest import Push
+from recipes.pushes import again
 
-EVENTS = (
+EVENTS: Final = (
     "{connector: 12twenty, operation: calendar_events.upsert, changed_only: true, rejects: data/rejected.jsonl, "
     "settings: {school: hilltop}}"
 )
@@ -79,18 +80,18 @@ def test_refused_rows_are_mended_in_their_file_and_replayed(school: TwelveTwenty
     school.refuse = {"exam-3": "still no such course"}
     file.write_text(file.read_text().replace("Exam 2", "Exam of course two"))
 
-    again = replay(exams.file, settings=exams.settings, parts=exams.parts, root=exams.root)
-    assert str(again.accounts) == "2 read = 1 delivered + 1 rejected"
-    assert (again.exit_code, again.held) == (3, 1)
+    replayed = again(exams)
+    assert str(replayed.accounts) == "2 read = 1 delivered + 1 rejected"
+    assert (replayed.exit_code, replayed.held) == (3, 1)
     assert school.calendar["exam-2"]["Title"] == "Exam of course two"
     (left,) = held_rows(exams.root, "r")
     assert (left["ExternalId"], left["_words"], left["_attempts"]) == ("exam-3", "still no such course", 2)
     assert "exam-2" not in file.read_text(), "the file holds what is still held"
 
     school.refuse = {}
-    again = replay(exams.file, settings=exams.settings, parts=exams.parts, root=exams.root)
-    assert str(again.accounts) == "1 read = 1 delivered"
-    assert (again.exit_code, again.held, len(school.calendar)) == (0, 0, 5)
+    replayed = again(exams)
+    assert str(replayed.accounts) == "1 read = 1 delivered"
+    assert (replayed.exit_code, replayed.held, len(school.calendar)) == (0, 0, 5)
 
 
 def test_a_row_of_a_stale_file_is_not_sent_a_second_time(school: TwelveTwenty, pushes: Push) -> None:
@@ -101,8 +102,8 @@ def test_a_row_of_a_stale_file_is_not_sent_a_second_time(school: TwelveTwenty, p
     copy.write_bytes((exams.root / "data/rejected.jsonl").read_bytes())
     school.refuse = {}
     for settled in (0, 1):
-        again = replay(exams.file, copy, settings=exams.settings, parts=exams.parts, root=exams.root)
-        assert (again.exit_code, again.settled) == (0, settled)
+        replayed = again(exams, mended=copy)
+        assert (replayed.exit_code, replayed.settled) == (0, settled)
     assert len(school.requests(BATCH)) == 3
 
 
@@ -212,3 +213,31 @@ def test_secrets_and_rows_stay_in_files_for_the_user_alone(school: TwelveTwenty,
     kept = [file for file in (exams.root / ".connectory").rglob("*") if file.is_file()]
     assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}
     assert not any(school.api_key.encode() in file.read_bytes() for file in kept)
+
+
+def test_a_mended_row_stands_until_its_source_changes(school: TwelveTwenty, pushes: Push) -> None:
+    school.refuse = {"exam-2": "no such course"}
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    rows = [event(1), event(2), event(3, TypeId=9)]
+    exams.run(rows)
+    school.refuse = {}
+    file = exams.root / "data/rejected.jsonl"
+    file.write_text(file.read_text().replace('"TypeId":9', '"TypeId":2').replace("Exam 2", "Mended"))
+    assert again(exams).exit_code == 0
+    report = exams.run(rows)
+    assert (str(report.accounts), report.calls) == ("3 read = 0 delivered + 3 unchanged", 0)
+    report = exams.run([event(1), event(2, Title="From the source"), event(3, TypeId=3)])
+    assert str(report.accounts) == "3 read = 2 delivered + 1 unchanged"
+    assert school.calendar["exam-2"]["Title"] == "From the source"
+
+
+def test_a_file_mended_over_days_still_names_the_rows_that_later_runs_found_again(
+    school: TwelveTwenty, pushes: Push
+) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    rows = [event(1), event(3, TypeId=9)]
+    exams.run(rows)
+    copy = exams.root / "copy.jsonl"
+    copy.write_text((exams.root / "data/rejected.jsonl").read_text().replace('"TypeId":9', '"TypeId":2'))
+    exams.run(rows)
+    assert str(again(exams, mended=copy).accounts) == "1 read = 1 delivered"

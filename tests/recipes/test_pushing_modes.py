@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from connectory import DestinationError, Parts, SpecError
-from connectory.recipes.replaying import Replayed, held_rows, replay
+from connectory.recipes.replaying import held_rows
 from connectory.values.shapes import Plain, Record
 from emulators.twelvetraits import TwelveTraits
 from emulators.twelvetwenty import TwelveTwenty
 from emulators.twenty import Twenty
 from recipes.conftest import Push
-from recipes.pushes import Pushes
+from recipes.pushes import Pushes, again
 
 SCHOOL = "connector: 12twenty, settings: {school: hilltop}"
 
@@ -36,10 +36,6 @@ def game(parts: Parts) -> Iterator[TwelveTraits]:
 def crm(parts: Parts) -> Iterator[Twenty]:
     with Twenty(clock=parts.clock) as vendor:
         yield vendor
-
-
-def again(pushed: Pushes, **options: Any) -> Replayed:
-    return replay(pushed.file, settings=pushed.settings, parts=pushed.parts, root=pushed.root, **options)
 
 
 def person(number: int, **more: Any) -> dict[str, Any]:

@@ -100,16 +100,22 @@ def write_list(file: Path, root: Path, output: str | None) -> None:
 def account(report: Replayed) -> None:
     """The end of a replay, on stderr."""
     calls = f"{report.calls} call{'' if report.calls == 1 else 's'}"
-    note(f"{report.recipe}: {report.accounts} ({calls})")
+    if report.accounts.read or not (report.dropped or report.settled):
+        note(f"{report.recipe}: {report.accounts} ({calls})")
     for row in report.problems[:TOLD]:
         note(f"  {row.word}: {row.field + ': ' if row.field else ''}{row.reason}")
     if report.dropped:
-        note(f"{report.dropped:,} rows of unknown outcome count as arrived now")
+        note(f"{_rows(report.dropped)} of unknown outcome: taken as arrived")
     if report.settled:
-        note(f"{report.settled:,} rows of the file are held no longer, so they were not sent")
+        note(f"{_rows(report.settled)} of the file: held no longer, so not sent")
     if report.undecided:
-        note(f"{report.undecided:,} rows of unknown outcome wait: --unknown resend sends them again, drop lets them be")
+        wait = "--unknown resend sends them again, --unknown drop takes them as arrived"
+        note(f"{_rows(report.undecided)} of unknown outcome: {wait}")
     if report.held:
-        note(f"{report.held:,} rows are held back")
+        note(f"{_rows(report.held)} held back")
     if report.error is not None:
         note(explain(report.error))
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"

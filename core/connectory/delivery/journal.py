@@ -66,13 +66,15 @@ class UnderWay:
 
 @attrs.frozen
 class Accepted:
-    """What the vendor last took under a key. `id` is the vendor's own, where it told; `pass_` when it was sent."""
+    """What the vendor last took under a key. `id` is the vendor's own, where it told; `pass_` when it was sent;
+    `mended` the hash of the source's row in whose place somebody's mended one was taken."""
 
     key: str
     hash: bytes
     row: bytes
     id: Any
     pass_: str
+    mended: bytes | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -214,8 +216,11 @@ class Journal:
                 self._keep_state(db, settled.state, settled.counts, under_way=True)
             db.executemany("DELETE FROM held WHERE id = ?", [(id_,) for id_ in settled.released])
             db.executemany(
-                "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?, ?, ?)",
-                [(a.key, a.hash, a.row, _encode(a.id).decode(), a.pass_, self.pass_) for a in settled.accepted],
+                "INSERT OR REPLACE INTO accepted VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (a.key, a.hash, a.row, _encode(a.id).decode(), a.pass_, self.pass_, a.mended)
+                    for a in settled.accepted
+                ],
             )
             if settled.seen:
                 seen = [(self.pass_, key) for key in settled.seen]
@@ -229,8 +234,8 @@ class Journal:
 
     def accepted(self, keys: Sequence[str]) -> dict[str, Accepted]:
         """What the vendor last took under these keys, where it took anything."""
-        found = self._by_keys("SELECT key, hash, row, id, pass FROM accepted WHERE key IN", keys)
-        return {key: Accepted(key, hash_, row, _decode(id_), pass_) for key, hash_, row, id_, pass_ in found}
+        found = self._by_keys(f"SELECT {_ACCEPTED} FROM accepted WHERE key IN", keys)
+        return {one.key: one for one in map(_accepted, found)}
 
     def count_accepted(self) -> int:
         """How many keys the vendor has of us."""
@@ -244,10 +249,10 @@ class Journal:
         """Some of those, in the order of their keys."""
         with self._plain_words():
             found = self._db.execute(
-                "SELECT key, hash, row, id, pass FROM accepted WHERE seen <> ? AND key > ? ORDER BY key LIMIT ?",
+                f"SELECT {_ACCEPTED} FROM accepted WHERE seen <> ? AND key > ? ORDER BY key LIMIT ?",
                 (self.pass_, after, most),
             ).fetchall()
-            return [Accepted(key, hash_, row, _decode(id_), pass_) for key, hash_, row, id_, pass_ in found]
+            return list(map(_accepted, found))
 
     def count_held(self) -> int:
         """How many rows are held back."""
@@ -300,7 +305,13 @@ class Journal:
             raise unusable(self.path, str(why)) from why
 
 
+_ACCEPTED: Final = "key, hash, row, id, pass, mended"
 _HELD: Final = "id, key, hash, run, at, word, field, words, code, status, attempts, repeatable, row"
+
+
+def _accepted(row: Sequence[Any]) -> Accepted:
+    key, hash_, kept, id_, pass_, mended = row
+    return Accepted(key, hash_, kept, _decode(id_), pass_, mended)
 
 
 def _held(row: Sequence[Any]) -> Held:

@@ -57,6 +57,16 @@ class Sorted:
     held: Mapping[str, Held]
 
 
+@attrs.define
+class _Seen:
+    """What single rows say, by their numbers."""
+
+    wires: dict[int, Any] = attrs.Factory(dict)
+    keys: dict[int, str] = attrs.Factory(dict)
+    hashes: dict[int, bytes] = attrs.Factory(dict)
+    fates: dict[int, Fate] = attrs.Factory(dict)
+
+
 @attrs.frozen
 class Keys:
     """The fields that tell rows apart; none where nothing has to be known of single rows."""
@@ -103,78 +113,86 @@ class Sorter:
 
     def sort(self, rows: Sequence[Row], held: Sequence[int | None] | None = None) -> Sorted:
         """Sort one chunk. `held` are the ids of held rows that these replace; None: rows of the source."""
-        fates: dict[int, Fate] = {}
-        keys: dict[int, str] = {}
-        hashes: dict[int, bytes] = {}
-        wires: dict[int, Any] = {}
+        seen = self._look(rows)
+        known = list(dict.fromkeys(seen.keys.values()))
+        accepted = self.journal.accepted(known) if known else {}
+        kept = self.journal.held_under(known) if known and self.journal.count_held() else {}
+        fates = dict(seen.fates)
+        if held is None:
+            fates.update(_mended(seen, accepted))
+        parcels = []
+        first: dict[str, bytes] = {}  # hashes of the first rows of their keys
+        for number, wire in seen.wires.items():
+            key, hash_ = seen.keys.get(number), seen.hashes[number]
+            if key is None:
+                parcels.append(Parcel(number, rows[number - 1], wire, None, hash_, held[number - 1] if held else None))
+                continue
+            there, before = accepted.get(key), kept.get(key)
+            fate = _twice(key, same=first[key] == hash_) if key in first else None
+            fate = fate or (self._of_source(key, hash_, there, before) if held is None else None)
+            fate = fate or self._of_any(hash_, there)
+            if fate is None or fate.word != "invalid":
+                first.setdefault(key, hash_)
+            if fate is not None:
+                fates[number] = fate
+                continue
+            replaces = held[number - 1] if held is not None else None
+            same = before is not None and (replaces == before.id or before.hash == hash_)
+            attempts = before.attempts if before is not None and same else 0
+            parcels.append(Parcel(number, rows[number - 1], wire, key, hash_, replaces, attempts))
+        return Sorted(parcels, fates, seen.keys, seen.hashes, accepted, kept)
+
+    def _look(self, rows: Sequence[Row]) -> _Seen:
+        """Each row by itself: its key, and what is sent of it or why it cannot be."""
+        seen = _Seen()
         for number, row in enumerate(rows, 1):
             try:
                 key = self.keys.of(row)
                 if key is not None:
-                    keys[number] = key
-                wires[number] = wire = self.courier.wire(row)
-                hashes[number] = fingerprint(self.courier.content(wire)) if key is not None else b""
+                    seen.keys[number] = key
+                wire = self.courier.wire(row)
+                seen.hashes[number] = fingerprint(self.courier.content(wire)) if key is not None else b""
+                seen.wires[number] = wire
             except ValueFault as fault:
-                field = "/".join(map(str, fault.path))
-                fates[number] = Fate(
-                    "invalid", fault.reason, field, "key" if number not in keys and self.keys.names else "invalid"
-                )
+                code = "key" if self.keys.names and number not in seen.keys else "invalid"
+                seen.fates[number] = Fate("invalid", fault.reason, "/".join(map(str, fault.path)), code)
             except OSError as why:
-                fates[number] = Fate("invalid", f"{why.filename}: {why.strerror}", code="invalid")
-        known = list(dict.fromkeys(keys.values()))
-        accepted = self.journal.accepted(known) if known else {}
-        kept = self.journal.held_under(known) if known and self.journal.count_held() else {}
-        parcels = []
-        first: dict[str, int] = {}
-        for number, wire in wires.items():
-            if number in fates:
-                continue
-            key = keys.get(number)
-            replaces = held[number - 1] if held is not None else None
-            fate = None if key is None else self._settled(key, number, hashes, first, accepted, kept, held is not None)
-            if key is not None and (fate is None or fate.word != "invalid"):
-                first.setdefault(key, number)
-            if fate is not None:
-                fates[number] = fate
-                continue
-            before = kept.get(key) if key is not None else None
-            same = before is not None and (replaces == before.id or before.hash == hashes[number])
-            attempts = before.attempts if before is not None and same else 0
-            parcels.append(Parcel(number, rows[number - 1], wire, key, hashes[number], replaces, attempts))
-        return Sorted(parcels, fates, keys, hashes, accepted, kept)
+                seen.fates[number] = Fate("invalid", f"{why.filename}: {why.strerror}", code="invalid")
+            if number in seen.fates:
+                seen.hashes[number] = fingerprint(keepable(row))
+        return seen
 
-    def _settled(
-        self,
-        key: str,
-        number: int,
-        hashes: Mapping[int, bytes],
-        first: dict[str, int],
-        accepted: Mapping[str, Accepted],
-        kept: Mapping[str, Held],
-        again: bool,
-    ) -> Fate | None:
-        """The fate of a row that is not sent; None: it goes."""
-        hash_ = hashes[number]
-        there, held = accepted.get(key), kept.get(key)
-        if key in first:
-            return _twice(key, same=hashes[first[key]] == hash_)
-        if there is not None and not again and there.pass_ == self.journal.pass_:
+    def _of_source(self, key: str, hash_: bytes, there: Accepted | None, held: Held | None) -> Fate | None:
+        """The fate of a row of the source that needs no request; None: it may go."""
+        if there is not None and there.pass_ == self.journal.pass_:
             return _twice(key, same=there.hash == hash_)
-        if held is not None and not again and held.word == "unknown" and not self.courier.plan.repeatable:
+        if held is not None and held.word == "unknown" and not self.courier.plan.repeatable:
             return attrs.evolve(_held_back(held), words="a row of this key is held for a decision: " + held.words)
-        if self.changed_only and there is not None and there.hash == hash_:
+        if self.changed_only and there is not None and hash_ in (there.hash, there.mended):
             return Fate("unchanged", fresh=False)
-        if self.mode == "create_only" and there is not None:
-            return Fate("unchanged", fresh=False)
-        if self.mode == "update_only" and there is None:
-            return Fate("unchanged", fresh=False)
-        if held is not None and not again and held.hash == hash_ and self._stays_held(held):
+        if held is not None and held.hash == hash_ and self._stays_held(held):
             return _held_back(held)
         return None
+
+    def _of_any(self, hash_: bytes, there: Accepted | None) -> Fate | None:
+        """The same for any row, one that was held back as well."""
+        same = self.changed_only and there is not None and there.hash == hash_
+        barred = (self.mode == "create_only" and there is not None) or (self.mode == "update_only" and there is None)
+        return Fate("unchanged", fresh=False) if same or barred else None
 
     def _stays_held(self, held: Held) -> bool:
         """Whether the same row is not tried again: it was refused, and nothing of it has changed."""
         return held.code == TWICE or (self.changed_only and held.word == "rejected")
+
+
+def _mended(seen: _Seen, accepted: Mapping[str, Accepted]) -> dict[int, Fate]:
+    """Invalid rows in whose place somebody's mended ones were taken are as good as there."""
+    there = {number: accepted.get(seen.keys.get(number, "")) for number in seen.fates}
+    return {
+        number: Fate("unchanged", fresh=False)
+        for number, one in there.items()
+        if one is not None and one.mended == seen.hashes[number]
+    }
 
 
 def _twice(key: str, *, same: bool) -> Fate:
@@ -187,3 +205,21 @@ def _twice(key: str, *, same: bool) -> Fate:
 
 def _held_back(held: Held) -> Fate:
     return Fate(held.word, held.words, held.field, held.code, held.status, None, held.attempts, fresh=False)
+
+
+def keepable(row: Any) -> bytes:
+    """A row as bytes. What no vendor could be sent, such as a row that is no object, is kept as its text."""
+    try:
+        return dump(row)
+    except TypeError:
+        return dump(
+            {str(name): _or_text(value) for name, value in row.items()} if isinstance(row, Mapping) else str(row)
+        )
+
+
+def _or_text(value: Any) -> Any:
+    try:
+        dump(value)
+    except TypeError:
+        return str(value)
+    return value

@@ -9,7 +9,7 @@ When the vendor cannot be used any more, the chunk stays in the journal, and the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -20,7 +20,7 @@ from connectory.destinations.destination import Kept, Problem, Written
 from connectory.errors import ConnectoryError, DestinationError
 from connectory.recipes.push_calls import ROWS_OF_SINGLE_CALLS, Courier, Row, fingerprint
 from connectory.recipes.push_lookup import Lookup
-from connectory.recipes.push_rows import Fate, Parcel, Sorted, Sorter
+from connectory.recipes.push_rows import Fate, Parcel, Sorted, Sorter, keepable
 from connectory.recipes.rejects import RejectsFile
 from connectory.recipes.removing import Remover
 from connectory.recipes.state import dump, load, read_state
@@ -240,8 +240,9 @@ class Push:
             before = sorted_.held.get(key) if key is not None else None
             if fate.word in _GOOD:
                 if parcel is not None and key is not None:
+                    mended = before.hash if before is not None and before.id == parcel.held else None
                     kept = dump(rows[number - 1])
-                    accepted.append(Accepted(key, sorted_.hashes[number], kept, fate.id, self.journal.pass_))
+                    accepted.append(Accepted(key, parcel.hash, kept, fate.id, self.journal.pass_, mended))
                 if before is not None and before.code != "duplicate":
                     released.append(before.id)
             elif fate.fresh:
@@ -252,7 +253,7 @@ class Push:
     def _held(
         self, row: Row, key: str | None, hash_: bytes | None, fate: Fate, run: str, parcel: Parcel | None
     ) -> Held:
-        kept = _keepable(row)
+        kept = keepable(row)
         if key is None and self.sorter.keys.names:  # the same row without a key comes again in the next run
             key = f"#{fingerprint(kept).hex()}"
         return Held(
@@ -329,30 +330,12 @@ def _fate(outcome: Outcome) -> Fate:
 
 
 def _pack(rows: Sequence[Row], held: Sequence[int | None] | None) -> bytes:
-    return b"[" + b",".join([dump(held), *map(_keepable, rows)]) + b"]"
+    return b"[" + b",".join([dump(held), *map(keepable, rows)]) + b"]"
 
 
 def _unpack(packed: bytes) -> tuple[list[Row], list[int | None] | None]:
     held, *rows = load(packed)
     return rows, held
-
-
-def _keepable(row: Any) -> bytes:
-    """A row as bytes. What no vendor could be sent, such as a row that is no object, is kept as its text."""
-    try:
-        return dump(row)
-    except TypeError:
-        return dump(
-            {str(name): _or_text(value) for name, value in row.items()} if isinstance(row, Mapping) else str(row)
-        )
-
-
-def _or_text(value: Any) -> Any:
-    try:
-        dump(value)
-    except TypeError:
-        return str(value)
-    return value
 
 
 def _keeping(stopped: ConnectoryError) -> ConnectoryError:

@@ -98,7 +98,7 @@ class RejectsFile:
 
 def told(held: Held) -> dict[str, Any]:
     """A held row with what is known of it, as the file and the list show it."""
-    row = load(held.row)
+    row = msgspec.to_builtins(load(held.row), builtin_types=(Decimal,), enc_hook=str)
     values = row if isinstance(row, Mapping) else {"_row": row}
     moment = datetime.fromtimestamp(held.at, UTC).isoformat(timespec="seconds")
     words = f"{held.field}: {held.words}" if held.field else held.words
