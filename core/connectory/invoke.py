@@ -6,6 +6,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from itertools import islice
 from typing import Any, BinaryIO
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -13,12 +14,12 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import attrs
 
 from connectory.ahead import in_order
-from connectory.answers import Answer, read_json
+from connectory.answers import Answer, find, read_json
 from connectory.calls import Line, Purpose, purpose_of
 from connectory.delivery.accounts import ItemResult
 from connectory.delivery.batches import Batching, Unwatched, Watch, deliver
 from connectory.delivery.results import read_results
-from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
+from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing, Rejected
 from connectory.flows import Flow, answer_of, names_of, read_flow, refuse_raw, results_of
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
@@ -37,13 +38,14 @@ from connectory.outcomes import conditions_hold, judge
 from connectory.paging.walk import Trail, Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
-from connectory.request import Constants, build
+from connectory.request import Constants, build, put
 from connectory.spec.language import Link, Send, Spec
 from connectory.spec.places import MISSING
 from connectory.spec.typeexpr import Scalar
 from connectory.values.merging import lay_over
 
 Given = Mapping[str, Any]
+MOST_MERGES = 3  # times that a record is read and laid over, where somebody else changes it meanwhile
 
 
 class VanishedWarning(UserWarning):
@@ -111,8 +113,11 @@ class Engine:
             plan, [budget for name in plan.limits if (budget := self.budgets[name]).bounds], self.registry.formats
         )
 
-    def request(self, plan: Plan, arguments: Arguments, page: PageRequest | None = None) -> Request:
-        """The request of one call or page, without credentials."""
+    def request(self, plan: Plan, arguments: Arguments, page: PageRequest | None = None, key: str = "") -> Request:
+        """The request of one call or page, without credentials. `key` makes it repeatable where the vendor takes one;
+        without it a new one is made up. Every try of the request has the same."""
+        if plan.idempotency_key is not None:
+            arguments = put(arguments, plan.idempotency_key, key or self.make_key())
         for parameter in plan.parameters.values():
             if parameter.field.type == Scalar("secret") and parameter.spot in SPOTS:
                 self.line.redactor.add(getattr(arguments, parameter.spot).get(parameter.wire) or "", passing=True)
@@ -133,11 +138,18 @@ class Engine:
         return self.line.exchange(purpose, self.request(plan, arguments, page))[1].response
 
     def perform(
-        self, plan: Plan, given: Given, *, complete: bool = False, flight: Callable[[bool], None] | None = None
+        self,
+        plan: Plan,
+        given: Given,
+        *,
+        complete: bool = False,
+        flight: Callable[[bool], None] | None = None,
+        key: str = "",
     ) -> tuple[str, Any]:
         """One call that is no list and no batch. Returns its word (`ok`, `accepted`, `unchanged`) and its record.
 
-        `flight` is told when the call leaves, as `calls.Purpose` says; of a read, merge and write the write.
+        `flight` is told when the call leaves, as `calls.Purpose` says; of a read, merge and write the write. `key` is
+        what makes a single call repeatable, see `request`.
         """
         if complete and plan.operation.detail is None:
             raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its answer")
@@ -149,7 +161,7 @@ class Engine:
             else:
                 arguments = bind(plan, given)
                 purpose = attrs.evolve(self.purpose(plan), flight=flight)
-                verdict, answer = self.line.exchange(purpose, self.request(plan, arguments))
+                verdict, answer = self.line.exchange(purpose, self.request(plan, arguments, key=key))
                 word, record = verdict.word, take_record(plan, answer)
         if complete and word != "unchanged":
             record = self._read_again(plan, given, record)
@@ -188,7 +200,19 @@ class Engine:
             raise
 
     def _merge(self, plan: Plan, given: Given, flight: Callable[[bool], None] | None) -> tuple[str, Any]:
-        """Read the whole record, lay the caller's fields over it, write it back only when something differs."""
+        """Read the whole record, lay the caller's fields over it, write it back only when something differs.
+
+        Where the spec says `if_match` and somebody changed the record meanwhile, all of that is done again.
+        """
+        for tries_left in reversed(range(MOST_MERGES)):
+            try:
+                return self._merge_once(plan, given, flight)
+            except Rejected as why:
+                if why.status != HTTPStatus.PRECONDITION_FAILED or plan.operation.if_match is None or not tries_left:
+                    raise
+        raise AssertionError("the last try raises")
+
+    def _merge_once(self, plan: Plan, given: Given, flight: Callable[[bool], None] | None) -> tuple[str, Any]:
         assert plan.operation.merge is not None
         arguments = bind(plan, given)
         reader = self.plan(plan.operation.merge)
@@ -206,7 +230,7 @@ class Engine:
         )
         if after is None:
             return "unchanged", before
-        whole = attrs.evolve(arguments, body=after, fields={})
+        whole = attrs.evolve(arguments, body=after, fields={}, headers={**arguments.headers, **_if_match(plan, answer)})
         purpose = attrs.evolve(self.purpose(plan), flight=flight)
         verdict, written = self.line.exchange(purpose, self.request(plan, whole))
         record = take_record(plan, written)
@@ -328,7 +352,7 @@ class Engine:
 
         def send(wire: list[Any]) -> Answer:
             filled = _with_items(plan, arguments, wire)
-            return self.line.exchange(purpose, self.request(plan, filled))[1]
+            return self.line.exchange(purpose, self.request(plan, filled, key=watch.key()))[1]
 
         def take_steps(wire: list[Any]) -> Answer:
             items = next(p.name for p in plan.parameters.values() if p.wire == plan.items)
@@ -387,6 +411,16 @@ def _at_next_url(plan: Plan, request: Request, url: str) -> Request:
     if not same:
         raise BadAnswer(f"{plan.name}: the next page's link leads away from {request.origin}; it is not followed")
     return attrs.evolve(request, url=following, query=())
+
+
+def _if_match(plan: Plan, answer: Answer) -> dict[str, Any]:
+    """The header that keeps a write from undoing what somebody else wrote since the record was read."""
+    if plan.operation.if_match is None:
+        return {}
+    known = find(plan.operation.if_match, answer)
+    if known is MISSING or known is None:
+        raise BadAnswer(f"{plan.name}: the record read comes without what goes back as If-Match", status=answer.status)
+    return {"If-Match": known}
 
 
 def take_record(plan: Plan, answer: Answer) -> Any:

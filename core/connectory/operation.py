@@ -18,7 +18,7 @@ from connectory.spec.language import Does, Errors, Operation, Pager, Spec, effec
 from connectory.spec.naming import snake
 from connectory.spec.places import AnswerPath, parse_path
 from connectory.spec.typeexpr import ANY, ListOf, MapOf, Named, Scalar, TypeExpr
-from connectory.spec.words import Field, Records
+from connectory.spec.words import Field, Records, Slot
 from connectory.values.reading import Read, Readers
 from connectory.values.writing import ValueFault, Write, Writers, write_plain_bytes
 
@@ -93,6 +93,7 @@ class Plan:
     judges: tuple[Judge, ...]
     errors: Errors
     limits: tuple[str, ...]
+    idempotency_key: Slot | None = None
 
     @property
     def many(self) -> bool:
@@ -149,6 +150,7 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
     effect_of = effect(name, operation)
     assert effect_of is not None  # checked when the spec was loaded
     does, repeatable = effect_of
+    key = operation.idempotency_key or spec.idempotency_key if does == "write" and not operation.steps else None
     styles = styles_of(spec, operation, body)
     writers = Writers(spec.types, styles.datetime, registry.codecs)
     # A flow that reads gives what its last step gives.
@@ -163,7 +165,7 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
         name=name,
         operation=operation,
         does=does,
-        repeatable=repeatable,
+        repeatable=repeatable or key is not None,
         styles=styles,
         parameters=parameters,
         pager=pager,
@@ -179,6 +181,7 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
         judges=(*compile_rules(rules, registry.outcomes, registry.codecs, does), *builtin),
         errors=operation.errors or spec.errors,
         limits=operation.limits or (() if operation.steps else limits_of_all(spec)),
+        idempotency_key=key,
     )
 
 

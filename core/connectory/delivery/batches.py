@@ -39,6 +39,9 @@ class Watch(Protocol):
     def going(self, rows: Sequence[int]) -> None:
         """The next request carries the items of these rows."""
 
+    def key(self) -> str:
+        """What makes the next request repeatable where the vendor takes a key: after a restart the same; empty: any."""
+
     def flight(self, away: bool) -> None:
         """True: it leaves now, or leaves again. False: it was surely not applied (refused for a limit, never sent)."""
 
@@ -50,6 +53,9 @@ class Unwatched:
     """Nobody is told."""
 
     def going(self, rows: Sequence[int]) -> None: ...
+
+    def key(self) -> str:
+        return ""
 
     def flight(self, away: bool) -> None: ...
 

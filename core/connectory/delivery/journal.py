@@ -52,6 +52,7 @@ class Chunk:
     operation: str
     rows: bytes
     state: bytes | None = None
+    id: str = attrs.field(factory=lambda: uuid.uuid4().hex)
 
 
 @attrs.frozen
@@ -119,6 +120,7 @@ class Journal:
     def __init__(self, path: Path, db: sqlite3.Connection, lock: FileLock) -> None:
         self.path = path
         self._db = db
+        self.chunk_id = ""
         self._lock = lock
         self._chunk: Chunk | None = None  # handed over, not yet written down
         self._written = bool(db.execute("SELECT 1 FROM chunk").fetchone())
@@ -167,18 +169,20 @@ class Journal:
     def under_way(self) -> UnderWay | None:
         """What is not settled yet."""
         with self._plain_words():
-            found = self._db.execute("SELECT kind, operation, rows, state FROM chunk").fetchone()
+            found = self._db.execute("SELECT kind, operation, rows, state, id FROM chunk").fetchone()
             if found is None:
                 return None
+            chunk = Chunk(*found)
+            self.chunk_id = chunk.id
             outcomes: dict[int, Outcome] = {}
             for (text,) in self._db.execute("SELECT outcomes FROM outcome ORDER BY id"):
                 outcomes.update((one.row, one) for one in _unpacked(text))
             flights = self._db.execute("SELECT rows FROM flight").fetchall()
-            return UnderWay(Chunk(*found), outcomes, frozenset(row for (rows,) in flights for row in _decode(rows)))
+            return UnderWay(chunk, outcomes, frozenset(row for (rows,) in flights for row in _decode(rows)))
 
     def hand_over(self, chunk: Chunk) -> None:
         """These rows are next. They are written down with the first request, or by `keep`."""
-        self._chunk = chunk
+        self._chunk, self.chunk_id = chunk, chunk.id
 
     def keep(self) -> None:
         """Write down what was handed over, though no request has left: the next start goes on with it."""
@@ -203,7 +207,8 @@ class Journal:
         if self._written or self._chunk is None:
             return
         chunk = self._chunk
-        db.execute("INSERT INTO chunk VALUES (?, ?, ?, ?)", (chunk.kind, chunk.operation, chunk.rows, chunk.state))
+        values = (chunk.kind, chunk.operation, chunk.rows, chunk.state, chunk.id)
+        db.execute("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", values)
         self._written = True
 
     def settle(self, settled: Settled) -> None:

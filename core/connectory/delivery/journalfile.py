@@ -16,7 +16,7 @@ _TABLES: Final = frozenset({"note", "state", "chunk", "flight", "outcome", "acce
 _SCHEMA: Final = f"""
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE state (state BLOB NOT NULL, counts TEXT NOT NULL, under_way INTEGER NOT NULL);
-CREATE TABLE chunk (kind TEXT NOT NULL, operation TEXT NOT NULL, rows BLOB NOT NULL, state BLOB);
+CREATE TABLE chunk (kind TEXT NOT NULL, operation TEXT NOT NULL, rows BLOB NOT NULL, state BLOB, id TEXT NOT NULL);
 CREATE TABLE flight (rows TEXT NOT NULL);
 CREATE TABLE outcome (id INTEGER PRIMARY KEY, outcomes TEXT NOT NULL);
 CREATE TABLE accepted (

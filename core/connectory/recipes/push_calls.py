@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -170,7 +170,7 @@ class SingleCourier:
     def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
         for number, sending in enumerate(wires, 1):
             watch.going([number])
-            result = self._send(number, sending, watch.flight)
+            result = self._send(number, sending, watch)
             if isinstance(result, ItemResult):
                 watch.told([result])
                 yield result
@@ -180,13 +180,13 @@ class SingleCourier:
             yield result
             return
 
-    def _send(self, number: int, sending: Sending, flight: Callable[[bool], None]) -> ItemResult | ConnectoryError:
+    def _send(self, number: int, sending: Sending, watch: Watch) -> ItemResult | ConnectoryError:
         def ended(word: Word, why: ConnectoryError | None = None, words: str = "", **more: Any) -> ItemResult:
             status, code = getattr(why, "status", None), getattr(why, "code", "")
             return ItemResult(number, None, word, words=words or str(why or ""), code=code, status=status, **more)
 
         try:
-            word, record = self.engine.perform(self.plan, sending.given, flight=flight)
+            word, record = self.engine.perform(self.plan, sending.given, flight=watch.flight, key=watch.key())
         except Missing as why:
             if self.plan.does == "destroy":
                 return ended("delivered", why, "it was gone already")

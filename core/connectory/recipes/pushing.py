@@ -8,6 +8,7 @@ When the vendor cannot be used any more, the chunk stays in the journal, and the
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -152,7 +153,11 @@ class Push:
             for parcel in sorted_.parcels
             if parcel.number not in fates
         ]
-        stopped = self._send(parcels, sorted_, fates)
+        # What was in one request goes again as that request, by its key, before anything else.
+        first = [parcel for parcel in parcels if parcel.number in left.in_flight]
+        stopped = self._deliver(first, fates) if first else None
+        if stopped is None:
+            stopped = self._send([parcel for parcel in parcels if parcel.number not in left.in_flight], sorted_, fates)
         written = self._end(rows, sorted_, fates, chunk.state, stopped, held)
         if chunk.kind == "replay":  # it belongs to no run: of its rows only the error is told
             return Written(0, stopped=written.stopped)
@@ -281,6 +286,7 @@ class Push:
             self.rejects.write(self.journal.held())
 
 
+_KEYS: Final = uuid.UUID("5a1c6d0e-7c3b-5d55-9f0e-3d1f0c8a7b21")
 _GOOD: Final = frozenset({"delivered", "accepted", "unchanged"})
 
 
@@ -297,6 +303,10 @@ class Recorder:
 
     def going(self, rows: Sequence[int]) -> None:
         self._rows, self._away = [self.parcels[row - 1].number for row in rows], False
+
+    def key(self) -> str:
+        """Known by the chunk and its rows, which a restart finds in the journal."""
+        return str(uuid.uuid5(_KEYS, f"{self.journal.chunk_id}/{','.join(map(str, self._rows))}"))
 
     def flight(self, away: bool) -> None:
         if away:

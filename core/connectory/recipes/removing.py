@@ -115,6 +115,9 @@ class _Recorder:
     _rows: Sequence[int] = ()
     _away: bool = False
 
+    def key(self) -> str:
+        return ""
+
     def going(self, rows: Sequence[int]) -> None:
         self._rows, self._away = [self.numbers[row - 1] for row in rows], False
 

@@ -49,9 +49,8 @@ Rate = NewType("Rate", str)  # 5000/day, 100/10s, 2/second
 
 # Keys of the language that a later version builds; each is refused by name, never ignored.
 LATER: Final[Mapping[str, tuple[str, ...]]] = {
-    "Spec": ("idempotency_key",),
     "Limit": ("learn", "unit"),
-    "Operation": ("recurse", "costs", "idempotency_key"),
+    "Operation": ("recurse", "costs"),
 }
 
 
@@ -329,6 +328,7 @@ class Operation:
     about: str = word("one sentence", "")
     does: Does | None = word("read, write or destroy; default from the verb", None)
     repeatable: bool | None = word("sending it twice does no more than once; default from the verb", None)
+    idempotency_key: Slot | None = word("where a made-up key goes that makes this write repeatable", None)
     path: Mapping[str, Field] = word("types of `{names}` in the path (default str!)", _mapping())
     query: Mapping[str, Field] = word("query parameters, by wire name", _mapping())
     headers: Mapping[str, Field] = word("header parameters", _mapping())
@@ -354,6 +354,9 @@ class Operation:
         "read with that operation first, lay the caller's fields over it, send the whole only when something differs",
         None,
         ref="operations",
+    )
+    if_match: Place | None = word(
+        "with merge: what of the answer read goes back as If-Match; refused (412), it is read and laid over again", None
     )
     limits: tuple[str, ...] = word("exactly these hold here (default: those `for: all`)", (), ref="limits")
     outcomes: tuple[Rule, ...] = word("tried before the vendor's", ())
@@ -412,6 +415,10 @@ class Spec:
     errors: Errors = word("where an answer that is not ok says why", Errors())
     outcomes: tuple[Rule, ...] = word(
         "what answers mean: first match wins; after the operation's own, before the built-in table", ()
+    )
+    idempotency_key: Slot | None = word(
+        "where a made-up key goes that makes every call with `does: write` repeatable: each try sends the same",
+        None,
     )
     pagers: Mapping[str, Pager] = word("the vendor's ways of paging, by name", _mapping())
     operations: Mapping[str, Operation] = word("what can be called, named `resource.verb`", _mapping())

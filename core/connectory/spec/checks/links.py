@@ -59,6 +59,8 @@ def _is_field(spec: Spec, source: TypeExpr, place: AnswerPath, path: Path, given
 
 
 def _merge(spec: Spec, operation: Operation, path: Path) -> Iterator[Problem]:
+    if operation.if_match is not None and operation.merge is None:
+        yield (*path, "if_match"), "'if_match' goes with merge", True
     read = spec.operations.get(operation.merge) if operation.merge is not None else None
     if read is None or not has_method(read):
         return

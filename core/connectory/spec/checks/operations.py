@@ -122,8 +122,22 @@ def _body(case: _Case) -> Iterator[Problem]:
         yield (*path, "variables"), "variables belong to graphql", True
     if operation.graphql is None and operation.document is not None:
         yield (*path, "document"), "a document belongs to graphql", True
+    slot = operation.idempotency_key or (case.spec.idempotency_key if effect(case.name, operation) else None)
+    if slot is not None and (effect(case.name, operation) or ("read", True))[0] == "write":
+        yield from _key_slot(case, slot)
     if operation.graphql is not None and (operation.fields or operation.body is not None):
         yield path, "graphql takes variables, no body and no fields", False
+
+
+def _key_slot(case: _Case, slot: Slot) -> Iterator[Problem]:
+    """A key that would not be sent makes nothing repeatable."""
+    operation = case.operation
+    own = operation.idempotency_key is not None
+    place: Path = (*case.path, "idempotency_key") if own else ("idempotency_key",)
+    if slot.fields is not None and (operation.body is not None or operation.graphql is not None):
+        yield place, f"{case.name} has no fields that the key could stand among", False
+    if slot.variables is not None and operation.graphql is None:
+        yield place, f"{case.name} has no variables that the key could stand among", False
 
 
 def _paging(case: _Case) -> Iterator[Problem]:
