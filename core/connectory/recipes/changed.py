@@ -19,6 +19,10 @@ def open_change(loaded: LoadedRecipe, root: Path, reader: SourceReader, *, compl
 
     Raises InputError where the SQL is wrong, pointing into the recipe.
     """
+    if loaded.recipe.change_over == "all":
+        from connectory.recipes.gathered import GatheredReader
+
+        return GatheredReader(reader, loaded, root, complete=complete)
     return ChangedReader(reader, Change(loaded, root, reader.shape, complete=complete))
 
 

@@ -62,6 +62,19 @@ def _meaning(draft: Draft, registry: Registry, root: Path | None) -> Iterator[Fa
         if kind in table:
             yield from table[kind](subject)
     yield from _keys(subject)
+    yield from _change(subject)
+
+
+def _change(subject: Subject) -> Iterator[Fault]:
+    """Faults of the SQL, and examples that it does not meet."""
+    from connectory.recipes.change import check_change
+    from connectory.recipes.examples import example_faults
+
+    try:
+        faults = check_change(subject.loaded)
+    except ArgumentError as why:  # DuckDB is not installed
+        faults = [subject.fault(("change",), str(why))]
+    yield from faults or example_faults(subject.loaded, subject.registry, subject.root)
 
 
 def _spec(subject: Subject, part: str, vendor: str) -> tuple[Spec | None, list[Fault]]:

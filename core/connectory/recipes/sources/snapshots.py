@@ -40,11 +40,9 @@ class Snapshots:
 
     def write(self, ending: str, fill: Callable[[IO[bytes]], None]) -> Path:
         """A new one, whole on the disk before it has its name. Raises SourceError, and what `fill` raises."""
-        path = self.folder / f"{self._stem}-{secrets.token_hex(6)}.{ending}"
+        path = self.place(ending)
         part = path.with_name(f"{path.name}.part")
         try:
-            make_private_folder(self.folder)
-            self._tidy()
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
@@ -56,6 +54,16 @@ class Snapshots:
             except BaseException:
                 part.unlink(missing_ok=True)
                 raise
+        except OSError as why:
+            raise SourceError(f"{path}: the rows cannot be kept there: {why.strerror or why}") from None
+        return path
+
+    def place(self, ending: str) -> Path:
+        """Where a new one may be made. Raises SourceError."""
+        path = self.folder / f"{self._stem}-{secrets.token_hex(6)}.{ending}"
+        try:
+            make_private_folder(self.folder)
+            self._tidy()
         except OSError as why:
             raise SourceError(f"{path}: the rows cannot be kept there: {why.strerror or why}") from None
         return path
