@@ -100,6 +100,8 @@ def _compile(rule: Rule, kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, 
     def judge_one(answer: Answer) -> Verdict | None:
         if statuses and not any(low <= answer.status <= high for low, high in statuses):
             return None
+        if rule.body and answer.fault:  # what cannot be read does not lack anything
+            return None
         if not conditions_hold(rule.body, answer.data):
             return None
         if not all(test_holds(test, [answer.headers.get(name, MISSING)]) for name, test in rule.headers.items()):

@@ -9,8 +9,13 @@ from typing import Final
 
 from connectory.document.language import make_language_page
 from connectory.document.recipes import make_recipes_page
+from connectory.testing.faultpage import faults_page
 
-PAGES: Final[Mapping[str, Callable[[], str]]] = {"language.md": make_language_page, "recipes.md": make_recipes_page}
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "language.md": make_language_page,
+    "recipes.md": make_recipes_page,
+    "faults.md": faults_page,
+}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

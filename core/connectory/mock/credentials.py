@@ -125,6 +125,8 @@ class Door:
                 draft.say(one.seconds, int(until - self.clock.now()), self.codecs)
             if one.until is not None:
                 draft.say(one.until, moment(until), self.codecs)
+        for name, place in token.rotates.items():
+            draft.say(place, f"mock-{name}-{len(self.issued):04d}", self.codecs)
         draft.say(token.value, issued.text, self.codecs)
         return draft
 

@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from connectory.mock.patterns import text_like
@@ -109,33 +110,46 @@ class Fakes:
                 return None if depth >= DEEPEST else self.record(type_name, number, depth + 1)
 
 
+def _day(number: int) -> datetime:
+    return _BEGIN + timedelta(days=number)
+
+
+_SCALARS: Final[Mapping[str, Callable[[str, int], Any]]] = {
+    "str": lambda name, number: text_named(name, number),
+    "secret": lambda _, number: f"made-up-{number}",
+    "uuid": lambda name, number: str(uuid.uuid5(_SPACE, f"{name} {number}")),
+    "url": lambda _, number: f"https://example.com/{_pick(_WORDS, number)}-{number}",
+    "date": lambda _, number: _day(number).date().isoformat(),
+    "time": lambda _, number: (_BEGIN + timedelta(minutes=number)).time().isoformat(),
+    "bool": lambda _, number: number % 3 != 1,
+    "float": lambda _, number: number + 0.5,
+    "decimal": lambda _, number: number + 0.25,
+    "byte": lambda _, number: number % 120 + 1,
+    "int16": lambda _, number: number % 30000 + 1,
+    "bytes": lambda _, number: base64.b64encode(f"bytes {number}".encode()).decode(),
+    "any": lambda _, __: None,
+    "file": lambda _, __: None,
+}
+
+
 def _scalar(word: str, name: str, number: int) -> Any:
-    day = _BEGIN + timedelta(days=number)
-    made: Mapping[str, Callable[[], Any]] = {
-        "str": lambda: text_named(name, number),
-        "secret": lambda: f"made-up-{number}",
-        "uuid": lambda: str(uuid.uuid5(_SPACE, f"{name} {number}")),
-        "url": lambda: f"https://example.com/{_pick(_WORDS, number)}-{number}",
-        "date": lambda: day.date().isoformat(),
-        "time": lambda: (_BEGIN + timedelta(minutes=number)).time().isoformat(),
-        "bool": lambda: number % 3 != 1,
-        "float": lambda: number + 0.5,
-        "decimal": lambda: number + 0.25,
-        "byte": lambda: number % 120 + 1,
-        "int16": lambda: number % 30000 + 1,
-        "bytes": lambda: base64.b64encode(f"bytes {number}".encode()).decode(),
-        "any": lambda: None,
-        "file": lambda: None,
-    }
-    return made.get(word, lambda: 1001 + number)()
+    make = _SCALARS.get(word)
+    return 1001 + number if make is None else make(name, number)
+
+
+@lru_cache(maxsize=2000)
+def _maker(field: str) -> Callable[[int], str] | None:
+    """What makes texts for a field of this name; None where they tell records apart."""
+    if re.search(r"(^|_)(id|key|number|code|isbn|ref|slug|uuid)$", field) and "country" not in field:
+        return None
+    return next((make for pattern, make in _BY_NAME if re.search(pattern, field)), lambda n: _pick(_WORDS, n))
 
 
 def text_named(name: str, number: int) -> str:
     """A text for a field: what its name promises, else a word; unlike that of other numbers where it identifies."""
     field = snake(name.rpartition(".")[2])
-    if re.search(r"(^|_)(id|key|number|code|isbn|ref|slug|uuid)$", field) and "country" not in field:
-        return f"{field.removesuffix('_id')[:12]}-{number + 1:04d}"
-    return next((make(number) for pattern, make in _BY_NAME if re.search(pattern, field)), _pick(_WORDS, number))
+    make = _maker(field)
+    return f"{field.removesuffix('_id')[:12]}-{number + 1:04d}" if make is None else make(number)
 
 
 def _within_bounds(value: Any, field: Field) -> Any:

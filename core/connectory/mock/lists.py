@@ -208,7 +208,7 @@ def _misled(desk: Desk, played: Played, turn: Turn, *, foreign: bool) -> Played:
     pager = desk.plan.pager
     assert pager is not None  # only pages are misled
     cursor = getattr(pager.options, "cursor", None)
-    here: Any = turn.asked(cursor) or "at-0" if cursor is not None else turn.url
+    here: Any = turn.asked(cursor) or f"left-{len(turn.records)}" if cursor is not None else turn.url
     said = tuple((place, f"{ELSEWHERE}/next" if foreign else here) for place, _ in played.says)
     shape = played.shape
     if shape is None or foreign:

@@ -105,6 +105,11 @@ class MockServer:
             raise RuntimeError("the mock is not running: use it in a with statement")
         return self._listener.url
 
+    @property
+    def running(self) -> bool:
+        """Whether it listens."""
+        return self._listener is not None
+
     def start(self) -> Self:
         """Listen. Raises OSError where the port is taken."""
         self._listener = Listener(self._port, self._serve, self.clock.now)
@@ -126,7 +131,7 @@ class MockServer:
     def reset(self, *faults: Fault) -> None:
         """As it was at the start, with other faults: for many cases on one server."""
         with self._lock:
-            self.store.shelves.clear()
+            self.store.clear()
             self.bad_items.clear()
             self.served.clear()
             self.door.issued.clear()

@@ -88,6 +88,7 @@ class Store:
     data: dict[str, list[Record]]
     keep: Path | None = None
     shelves: dict[str, Shelf] = attrs.Factory(dict)
+    _seeds: dict[tuple[str, Scope], bytes] = attrs.Factory(dict)
 
     def shelf(self, desk: Desk, scope: Scope) -> Shelf:
         """The shelf of an operation, with the records that it begins with."""
@@ -99,6 +100,10 @@ class Store:
             self._seed(shelf, scope)
         return shelf
 
+    def clear(self) -> None:
+        """As it was in the beginning."""
+        self.shelves.clear()
+
     def _new(self, name: str) -> Shelf:
         kinds = [desk.type_name for desk in self.desks.values() if desk.shelf == name and desk.type_name]
         shown = next((record for record, _ in self._examples(name)), {})
@@ -108,6 +113,14 @@ class Store:
         if shelf.name in self.data:
             shelf.rows[scope] += [dict(record) for record in self.data[shelf.name]]
             return
+        seed = self._seeds.get((shelf.name, scope))
+        if seed is None:
+            self._make_seed(shelf, scope)
+            self._seeds[shelf.name, scope] = msgspec.json.encode(shelf.rows[scope])
+        else:
+            shelf.rows[scope] = msgspec.json.decode(seed)
+
+    def _make_seed(self, shelf: Shelf, scope: Scope) -> None:
         kind = self._type_name(shelf)
         for record, at in self._examples(shelf.name):
             if at == scope:

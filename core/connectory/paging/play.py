@@ -16,7 +16,7 @@ from connectory.spec.language import Pager
 from connectory.spec.places import MISSING
 
 MARK: Final = "page_from"  # the parameter of the links that the server makes
-_CURSOR: Final = re.compile(r"at-(\d+)(?:-(\d+))?")
+_CURSOR: Final = re.compile(r"left-(\d+)(?:-(\d+))?")
 
 
 def numbered(pager: Pager, turn: Turn) -> Played:
@@ -34,7 +34,7 @@ def from_offset(pager: Pager, turn: Turn) -> Played:
 
 def by_cursor(pager: Pager, turn: Turn) -> Played:
     """The answer holds the cursor of the page behind it, null at the end."""
-    start, empty = _read_cursor(turn.asked(pager.options.cursor))
+    start, empty = _read_cursor(turn, turn.asked(pager.options.cursor))
     page = _from(turn, start)
     return _saying(page, (pager.options.next, _cursor_behind(turn, page, empty)))
 
@@ -55,7 +55,7 @@ def by_url(pager: Pager, turn: Turn) -> Played:
     """The answer holds the URL of the page behind it: the request's own, and where to go on."""
     parts = urlsplit(turn.url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
-    start, empty = _read_cursor(next((value for name, value in pairs if name == MARK), None))
+    start, empty = _read_cursor(turn, next((value for name, value in pairs if name == MARK), None))
     page = _from(turn, start)
     cursor = _cursor_behind(turn, page, empty)
     if cursor is None:
@@ -66,7 +66,7 @@ def by_url(pager: Pager, turn: Turn) -> Played:
 
 def connection(pager: Pager, turn: Turn) -> Played:
     """An object of edges (nodes, where the example shows those), pageInfo and, unless it shows none, totalCount."""
-    start, empty = _read_cursor(turn.asked(pager.options.cursor))
+    start, empty = _read_cursor(turn, turn.asked(pager.options.cursor))
     page = _from(turn, start)
     cursor = _cursor_behind(turn, page, empty)
     shown = turn.shown if isinstance(turn.shown, dict) else {"edges": [], "totalCount": 0}
@@ -98,18 +98,22 @@ def _whole(asked: Any, default: int) -> int:
     return int(text)
 
 
-def _read_cursor(asked: Any) -> tuple[int, int]:
-    """Where a page starts, and how many empty pages came before it in a row."""
+def _read_cursor(turn: Turn, asked: Any) -> tuple[int, int]:
+    """Where a page starts, and how many empty pages came before it in a row.
+
+    A cursor counts the records that are left: it keeps its place when others are put at the head of the list.
+    """
     if asked is None:
         return 0, 0
     found = _CURSOR.fullmatch(str(asked))
     if not found:
         raise ValueError(f"'{str(asked)[:40]}' is no cursor of this list")
-    return int(found[1]), int(found[2] or 0)
+    return max(0, len(turn.records) - int(found[1])), int(found[2] or 0)
 
 
 def _cursor_behind(turn: Turn, page: Played, empty: int) -> str | None:
     """The cursor of the next page; another one behind an empty page, which leads on but not back to itself."""
     if page.stop >= len(turn.records):
         return None
-    return f"at-{page.stop}" if page.stop > page.start else f"at-{page.stop}-{empty + 1}"
+    left = len(turn.records) - page.stop
+    return f"left-{left}" if page.stop > page.start else f"left-{left}-{empty + 1}"

@@ -104,8 +104,10 @@ def load(file: Path) -> tuple[Registry, Loaded]:
 
 
 def further_cases(registry: Registry, loaded: Loaded) -> Iterable[tuple[str, Run]]:
-    """Tests that follow from the spec alone: name, and what runs it."""
-    return ()
+    """Tests that follow from the spec alone, its faults: name, and what runs it."""
+    from connectory.testing.faults import fault_cases, run_fault_case
+
+    return [(case.name, partial(run_fault_case, registry, loaded, case)) for case in fault_cases(registry, loaded)]
 
 
 def recipe_cases(file: Path) -> Iterable[tuple[str, Run]]:
