@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from connectory.messages import Headers
 from connectory.mock.exchange import Asked, Reply
 
+NAME: Final = "connectory-mock"  # in the header Server: whoever records the answers says where they come from
 Answering = Callable[[Asked], tuple[Reply | None, int | None]]  # the answer, and how many bytes of it are sent
 
 
@@ -71,7 +72,7 @@ class Listener(ThreadingHTTPServer):
 class _Connection(BaseHTTPRequestHandler):
     server: Listener
     protocol_version = "HTTP/1.1"
-    server_version = "connectory-mock"
+    server_version = NAME
     sys_version = ""
     disable_nagle_algorithm = True
     wbufsize = -1  # status, headers and body leave together
@@ -82,6 +83,9 @@ class _Connection(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the mock keeps a log of its own."""
+
+    def version_string(self) -> str:
+        return self.server_version
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         return formatdate(self.server.now() if timestamp is None else timestamp, usegmt=True)

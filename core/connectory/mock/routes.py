@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -111,9 +112,9 @@ class Routes:
         return f"nothing at {asked.method} {asked.path}; there is {', '.join(list(there)[:MOST_NAMED])}{more}"
 
 
-def _alike(shown: str, path: str) -> int:
-    """How many segments two paths have in common."""
-    return len(set(shown.strip("/").split("/")) & set(path.strip("/").split("/")))
+def _alike(shown: str, path: str) -> float:
+    """How much two paths look alike, from 0 to 1."""
+    return SequenceMatcher(None, shown, path).ratio()
 
 
 def make_routes(spec: Spec, checker: Checker) -> Routes:

@@ -128,6 +128,10 @@ class MockServer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def refuse(self, items: Iterable[Any]) -> None:
+        """From now on these items of batches are refused, as they are sent."""
+        self.bad_items |= {identity(item) for item in items}
+
     def reset(self, *faults: Fault) -> None:
         """As it was at the start, with other faults: for many cases on one server."""
         with self._lock:

@@ -22,6 +22,7 @@ from connectory.connecting import Parts, connect_spec, open_project, settings_of
 from connectory.connector import Connector
 from connectory.errors import ArgumentError, SettingError
 from connectory.messages import Request
+from connectory.mock.listener import NAME as MOCK
 from connectory.plugins.registry import Registry
 from connectory.secrets import Secret
 from connectory.spec.load import Loaded
@@ -106,7 +107,7 @@ def record(registry: Registry, loaded: Loaded, wanted: Wanted, target: Target) -
             raise NotRecorded(f"{wanted.name}: ended in {_told(gave)}; nothing is kept (--errors keeps it)")
         if len(tape.data) > 100:
             raise NotRecorded(f"{wanted.name}: {too_many(len(tape.data))}")
-        said = target.said or _server_said(loaded, server, connector)
+        said = target.said or _server_said(loaded, server, connector, tape)
         engine = connector.engine
         raw = Raw(
             operation=wanted.operation,
@@ -260,8 +261,10 @@ def _host_kind(server: str, connector: Connector) -> str:
     return server if "://" not in server else "other"
 
 
-def _server_said(loaded: Loaded, server: str, connector: Connector) -> str:
-    """What was recorded, where nobody says: on this machine an emulator, else the vendor's server by its name."""
+def _server_said(loaded: Loaded, server: str, connector: Connector, tape: _Tape) -> str:
+    """What was recorded, where nobody says: a mock, on this machine an emulator, else the vendor's server by name."""
+    if any(MOCK in one.answer_headers.get("Server", ()) for one in tape.exchanges()):
+        return "mock"
     kind = _host_kind(server, connector)
     return "emulator" if kind == "loopback" else f"{loaded.spec.name} {kind}"
 
