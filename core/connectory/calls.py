@@ -30,7 +30,8 @@ from connectory.errors import (
     UnknownOutcome,
 )
 from connectory.limits.budgets import Budget
-from connectory.limits.ledger import Ledger, acquire
+from connectory.limits.costs import Costs, Gate, always_open
+from connectory.limits.ledger import Lease, Ledger, acquire
 from connectory.messages import Request, Response, origin_of
 from connectory.operation import Plan
 from connectory.outcomes import Judge, explain, judge
@@ -124,6 +125,8 @@ class Line:
     lease_seconds: float = 330.0
     on_wait: Callable[[float, str], None] | None = None
     tally: Tally = attrs.Factory(Tally)
+    costs: Costs = attrs.Factory(Costs)
+    gate: Gate = always_open
     _refused: bool = False
 
     @property
@@ -199,24 +202,36 @@ class Line:
         self, purpose: Purpose, request: Request, token: KeptToken | None, sink: Sink | None
     ) -> tuple[Request, Response]:
         """One request within the limits. Returns it as it was sent, and its answer."""
-        try:
-            lease = acquire(self.ledger, purpose.budgets, self.clock, self.max_wait, self.lease_seconds, self.on_wait)
-        except LimitReached as why:
-            why.vendor = self.vendor
-            raise
+        lease = self._lease(purpose)
         linger = 0.0
         try:
             signed = request if purpose.anonymous else self._signed(request, token)
             log.debug("%s %s", purpose.operation, self.shown(request))
             self.tally.add()
+            self.costs.call(self.vendor, purpose.budgets, len(signed.body or b""))
             if purpose.flight is not None:
                 purpose.flight(True)
-            return signed, self.transport.send(signed, into=cast("BinaryIO | None", sink))
+            response = self.transport.send(signed, into=cast("BinaryIO | None", sink))
+            self.costs.answered(len(response.body))
+            return signed, response
         except TransportFailure as failure:
             linger = LINGER if failure.sent == "maybe" and failure.kind in ("timeout", "deadline") else 0.0
             raise
         finally:
             self.ledger.release(lease, linger)
+
+    def _lease(self, purpose: Purpose) -> Lease:
+        """The right to one call, once there is room for it. Raises LimitReached, and what the gate raises."""
+        wait = min(self.max_wait, self.gate() - self.clock.now())
+        asked = self.clock.monotonic()
+        try:
+            return acquire(self.ledger, purpose.budgets, self.clock, wait, self.lease_seconds, self.on_wait)
+        except LimitReached as why:
+            why.vendor = self.vendor
+            raise
+        finally:
+            names = " and ".join(budget.name for budget in purpose.budgets)
+            self.costs.waited(f"limit {names}", self.clock.monotonic() - asked)
 
     def _decoded(self, purpose: Purpose, response: Response, sink: Sink | None) -> Answer:
         read = purpose.format.read
@@ -330,7 +345,7 @@ class Line:
         if not isinstance(decision, Again):
             again = failure.repeatable
             raise self._error(Unavailable, purpose, request, str(failure), None, attempt, retryable=again) from failure
-        self._wait(decision.wait, str(failure))
+        self._wait(decision.wait, str(failure), "vendor not reached")
 
     def _after_refusal(
         self, purpose: Purpose, request: Request, verdict: Verdict, answer: Answer, attempt: int
@@ -363,7 +378,7 @@ class Line:
         if isinstance(decision, Again):
             for budget in hit:
                 self.ledger.hold(budget.key, now + decision.wait)
-            self._wait(decision.wait, f"{self.vendor} says too many calls")
+            self._wait(decision.wait, f"{self.vendor} says too many calls", "too many calls")
             return
         until = decision.until or self._day_returns(hit, now)
         for budget in hit:
@@ -401,13 +416,14 @@ class Line:
                 attempt,
                 retryable=True,
             )
-        self._wait(decision.wait, f"{self.vendor} answered {answer.status}")
+        self._wait(decision.wait, f"{self.vendor} answered {answer.status}", "vendor ill")
 
-    def _wait(self, seconds: float, why: str) -> None:
+    def _wait(self, seconds: float, why: str, cause: str) -> None:
         log.info("waiting %.1f s: %s", seconds, why)
         if self.on_wait is not None:
             self.on_wait(seconds, why)
         self.clock.sleep(seconds)
+        self.costs.waited(cause, seconds)
 
     def shown(self, request: Request) -> str:
         """A request for people: query values hidden, known secrets taken out."""

@@ -21,7 +21,8 @@ from connectory.clock import Clock, SystemClock
 from connectory.connector import Connector
 from connectory.errors import ArgumentError, SettingError, nearest
 from connectory.invoke import Engine, new_key
-from connectory.limits.budgets import Budget, parse_rate
+from connectory.limits.budgets import NO_RESTRAINT, Budget, Restraint, parse_rate
+from connectory.limits.costs import Costs, Gate, always_open
 from connectory.limits.ledger import Ledger
 from connectory.limits.sqlite import SqliteLedger
 from connectory.messages import origin_of
@@ -52,7 +53,10 @@ UNIVERSAL = {
 @attrs.frozen
 class Parts:
     """What a program or a test may put in place of the usual: time, the places where things are kept, the
-    transport, and what makes the keys of items that have none."""
+    transport, and what makes the keys of items that have none.
+
+    `restraint` is what is left to others of each limit, `gate` is asked before each call, and `costs` counts them.
+    """
 
     clock: Clock = attrs.Factory(SystemClock)
     ledger: Ledger | None = None
@@ -62,6 +66,9 @@ class Parts:
     environ: Mapping[str, str] = attrs.field(factory=lambda: os.environ, repr=False)
     policy: Policy = DEFAULT
     make_key: Callable[[], str] = new_key
+    restraint: Restraint = NO_RESTRAINT
+    gate: Gate = always_open
+    costs: Costs | None = None
 
 
 def connect(
@@ -237,7 +244,10 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
 
     base = _base(spec, settings.get("server"), lambda text: render(text, names))
     concurrency, limits = _concurrency(spec, settings.get("concurrent"))
-    budgets = {name: _budget(spec, name, limit, limits[name], settings, base) for name, limit in spec.limits.items()}
+    budgets = {
+        name: attrs.evolve(_budget(spec, name, limit, limits[name], settings, base), restraint=parts.restraint)
+        for name, limit in spec.limits.items()
+    }
     number, auth = _choose_auth(spec, names)
     options = TransportOptions(pool_size=max(10, concurrency), allow_http=bool(settings.get("allow_http")))
     bases = {name: _rendered_server(spec, name, lambda text: render(text, names)) for name in spec.servers}
@@ -268,6 +278,8 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
         max_wait=max_wait,
         policy=parts.policy,
         lease_seconds=options.deadline + 30.0,
+        costs=parts.costs or Costs(),
+        gate=parts.gate,
     )
     return Engine(
         spec=spec,

@@ -17,6 +17,7 @@ ConnectoryError
 │       └── PagingError     the pages repeat, run in circles or do not add up
 ├── LimitReached            a budget is spent: come back at `until` (exit 75)
 ├── SourceError             the place where rows come from fails (exit 1)
+├── Interrupted             asked to stop, nothing lost: the same command goes on (exit 75; 130 and 143 for signals)
 ├── DestinationError        the place where records go refuses or fails (exit 1)
 └── PluginError             a plug-in is incompatible or raised (exit 1)
 """
@@ -164,6 +165,14 @@ class LimitReached(ConnectoryError):
 
 class SourceError(ConnectoryError):
     """The place where rows come from, other than a vendor, fails."""
+
+
+class Interrupted(ConnectoryError):
+    """The work was asked to stop before its next call. What was done is kept; the same command goes on."""
+
+    def __init__(self, message: str, *, exit_code: int = 75) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class DestinationError(ConnectoryError):

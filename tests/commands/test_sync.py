@@ -11,7 +11,7 @@ from commands.conftest import Cli, Spawn
 from commands.shop import Shop
 from commands.test_call import on_terminal
 from connectory.clock import ManualClock
-from connectory.commands.progress import plain
+from connectory.commands.progress import Plain
 from connectory.recipes.sync import Progress
 
 RECIPE = """\
@@ -91,14 +91,14 @@ def test_progress_on_a_terminal_stays_off_stdout(spawn: Spawn, shop: Shop, recip
 
 def test_plain_progress_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     clock = ManualClock()
-    tell = plain(clock)
+    tell = Plain("people", clock)
     for page in range(1, 100):
-        tell("people", Progress(rows=page * 60, pages=page, total=5940))
+        tell.progressed(Progress(rows=page * 60, pages=page, total=5940))
         clock.wind(1.0)
-    tell("people", Progress(rows=5940, pages=99, waiting="the limit", seconds=0.3))
-    tell("people", Progress(rows=5940, pages=99, waiting="the limit", seconds=61))
+    tell.progressed(Progress(rows=5940, pages=99, waiting="the limit", seconds=0.3))
+    tell.progressed(Progress(rows=5940, pages=99, waiting="the limit", seconds=61))
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "people: 660 of 5,940 rows, 11 pages"
+    assert lines[0] == "people: 660 of 5,940 rows, 11 pages, 66.0 rows/s, about 80 s to go"
     assert lines[-1] == "people: waiting 61 s: the limit"
     assert len(lines) == 10
 

@@ -15,7 +15,7 @@ from connectory.auth.tokens import TokenStore
 from connectory.clock import ManualClock
 from connectory.limits.memory import MemoryLedger
 from connectory.recipes.demo import run_demo
-from connectory.recipes.sync import Progress, Report, run_recipe
+from connectory.recipes.sync import Observer, Progress, Report, run_recipe
 from connectory.replay import ReplayServer, read_exchanges
 from emulators.twelvetwenty import TwelveTwenty
 
@@ -192,7 +192,15 @@ def test_a_wrong_recipe_sends_nothing_and_says_where(
 
 def test_the_demo_needs_no_account_and_keeps_to_its_folder(tmp_path: Path) -> None:
     told: list[tuple[str, Progress]] = []
-    ended = list(run_demo(tmp_path, lambda name, progress: told.append((name, progress))))
+
+    class Told(Observer):
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def progressed(self, progress: Progress) -> None:
+            told.append((self.name, progress))
+
+    ended = list(run_demo(tmp_path, Told))
     assert {demo.recipe.stem: str(demo.report.accounts) for demo in ended} == {
         "companies": "120 read = 120 delivered",
         "people": "180 read = 180 delivered",

@@ -30,14 +30,15 @@ def command(ctx: click.Context, folder: Path) -> None:
 
     The recipes and the database stay in DIR, to be looked at, changed and run again.
     """
+    from connectory.commands.ending import account
     from connectory.commands.progress import show_progress
-    from connectory.commands.sync import account, worst
+    from connectory.commands.sync import worst
     from connectory.recipes.demo import run_demo
 
     codes: list[int] = []
     recipes: list[Path] = []
-    with show_progress() as tell:
-        ended = list(run_demo(folder, tell))
+    with show_progress() as watch:
+        ended = list(run_demo(folder, watch))
     for demo in ended:
         account(demo.report, folder)
         codes.append(demo.report.exit_code)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType
 from typing import Any, Final, NoReturn
 
 import click
 
 from connectory import __version__
+from connectory.commands.interrupts import KEY, Interrupts
 
 # Command to one line about it. Kept here so that `--help` imports no command; a test compares them with the commands.
 COMMANDS: Final = {
@@ -28,6 +24,7 @@ COMMANDS: Final = {
     "mutate": "Plant every mistake in a spec, and name those that no test notices.",
     "record": "Record calls against a live server, for the tests.",
     "mock": "Serve a vendor on this machine, from its spec alone.",
+    "runs": "What past runs of recipes did and cost.",
     "check": "Check specs, recipes and plug-ins; every fault at once.",
     "login": "Log in to a vendor as a person, once.",
     "discover": "Find the objects of a workspace and keep them.",
@@ -36,7 +33,6 @@ COMMANDS: Final = {
     "stubs": "Write types, so that an IDE completes connect(...).",
     "demo": "Sync recorded records into a database, with no account.",
 }
-GRACE: Final = 1.0  # seconds that an interrupted command has to end by itself
 INTERRUPTED: Final = 130  # 128 + SIGINT
 NOBODY_READS: Final = 141  # 128 + SIGPIPE
 
@@ -65,52 +61,21 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        stopped = threading.Event()
+        interrupts = ctx.meta[KEY] = Interrupts()
         try:
-            with interruptible(stopped):
+            with interrupts.caught():
                 result = super().invoke(ctx)
                 sys.stdout.flush()
             return result
         except (KeyboardInterrupt, click.Abort):
-            ctx.exit(INTERRUPTED)
+            ctx.exit(interrupts.exit_code or INTERRUPTED)
         except BrokenPipeError:
             _let_go_of_stdout()
             ctx.exit(NOBODY_READS)
         except Exception as why:
-            if stopped.is_set():  # what an interrupted library raises is the interrupt's doing
-                ctx.exit(INTERRUPTED)
+            if interrupts.exit_code:  # what an interrupted library raises is the interrupt's doing
+                ctx.exit(interrupts.exit_code)
             _end(ctx, why)
-
-
-@contextmanager
-def interruptible(stopped: threading.Event) -> Iterator[None]:
-    """Ctrl-C sets `stopped` and ends the process soon, even where threads wait for an answer that may take minutes.
-
-    The first one unwinds the command as usual; what has not ended by itself after `GRACE`, or at the second one, is
-    left as it is. Nothing is half written by that: files appear when they are whole, databases have transactions, and
-    a lease of the ledger ends with its holder.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(*_: object) -> None:
-        os._exit(INTERRUPTED)
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        stopped.set()
-        os.write(2, b"\ninterrupted\n")
-        signal.signal(signal.SIGINT, leave)
-        watch = threading.Timer(GRACE, leave)
-        watch.daemon = True
-        watch.start()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _let_go_of_stdout() -> None:

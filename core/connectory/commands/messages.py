@@ -25,7 +25,7 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
-def explain(why: ConnectoryError) -> str:
+def explain(why: ConnectoryError, *, come_back: bool = True) -> str:
     """An error in a few lines: what, the request it happened to, and when to come back."""
     from connectory.errors import CallError, LimitReached, SpecError
 
@@ -35,7 +35,7 @@ def explain(why: ConnectoryError) -> str:
     if isinstance(why, CallError) and why.request:
         tries = f" ({why.attempts} tries)" if why.attempts > 1 else ""
         lines.append(f"  request: {why.request}{tries}")
-    if isinstance(why, LimitReached):
+    if isinstance(why, LimitReached) and come_back:
         lines.append(f"  come back at {moment(why.until)}")
     return "\n".join(lines)
 

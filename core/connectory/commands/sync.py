@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import click
 
 from connectory.commands.completion import complete_recipe
 from connectory.commands.connection import parse_settings, settings_options
-from connectory.commands.messages import explain, note
+from connectory.commands.ending import account
+from connectory.commands.interrupts import KEY
+from connectory.commands.messages import explain, moment, note
 from connectory.commands.project import project_root, root_of
 
 if TYPE_CHECKING:
-    from connectory.recipes.sync import Report
+    from connectory.recipes.running import Wishes
+    from connectory.recipes.stopping import Stop
 
-SEVERITY: Final = (1, 2, 75, 3)  # of several recipes that end differently, the first of these is the exit code
-TOLD = 5  # problem rows that are told; the report keeps more
+SEVERITY: Final = (143, 130, 1, 2, 75, 3)  # of several recipes that end differently, the first is the exit code
 
 
 @click.command(
@@ -30,11 +31,15 @@ Examples:
   connectory sync students --server sandbox
   connectory sync students --full-refresh        everything anew, whatever was read before
   connectory sync people --from 2024-01-01 --to 2024-02-01
+  connectory sync students --wait                goes on when a limit comes back, however many days that takes
+  connectory sync students --wait --until 06:00  but not after six; the next start goes on there
+  connectory sync students --json | jq -c 'select(.event == "run_ended")'
 
 \b
-A run that was stopped, by a limit, a fault or a kill, goes on where it was at the next start. A wrong recipe or
-setting is told before anything is sent, for all recipes at once. One that fails does not keep the others
-from running.""",
+A wrong recipe or setting is told before anything is sent, for all recipes at once. One that fails does not
+keep the others from running. A run that was stopped, by a limit, a fault, Ctrl-C (130), SIGTERM (143) or a
+kill, goes on where it was at the next start.
+Of one recipe only one run goes at a time; the second ends at once with 1 and names the first.""",
 )
 @click.argument("recipes", nargs=-1, required=True, metavar="RECIPE...", shell_complete=complete_recipe)
 @click.option("--yes", is_flag=True, help="Run what destroys at the vendor's, though the recipe does not say so.")
@@ -42,6 +47,14 @@ from running.""",
 @click.option("--keep-state", is_flag=True, help="Go on from where it was, though the recipe has changed since.")
 @click.option("--from", "begin", metavar="MOMENT", help="Read from this day or moment (of the recipe's `since`) on.")
 @click.option("--to", "end", metavar="MOMENT", help="Read what lies before this day or moment.")
+@click.option("--wait", is_flag=True, help="Wait for limits however long, instead of ending with 75.")
+@click.option(
+    "--until",
+    metavar="TIME",
+    help="Stop in order at this time of day, as 06:00 or '06:00 Europe/Amsterdam', with 75.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write what happens to stdout, one JSON object a line.")
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing unless something went wrong.")
 @settings_options
 @click.pass_context
 def command(
@@ -52,46 +65,103 @@ def command(
     keep_state: bool,
     begin: str | None,
     end: str | None,
+    wait: bool,
+    until: str | None,
+    as_json: bool,
+    quiet: bool,
     server: str | None,
     assignments: tuple[str, ...],
     profile: str | None,
     max_wait: float,
 ) -> None:
-    """Run RECIPEs: read each one's records, write them to its table, and account for every row."""
-    from connectory.commands.progress import show_progress
-    from connectory.errors import InputError
-    from connectory.recipes.sync import run_recipe
+    """Run RECIPEs: read each one's records, write them where they go, and account for every row."""
+    from connectory.recipes.running import Wishes
 
     files = find_recipes(recipes, ctx.obj)
     refuse_wrong(files)
-    settings = parse_settings(assignments, server)
+    wishes = Wishes(
+        settings=parse_settings(assignments, server),
+        profile=profile,
+        max_wait=max_wait,
+        wait=wait,
+        until=until_of(until),
+        confirmed=yes,
+        full_refresh=full_refresh,
+        keep_state=keep_state,
+        span=None if begin is None and end is None else (begin, end),
+    )
+    runs = Runs(wishes, listen(ctx), as_json=as_json, quiet=quiet or as_json)
     codes: list[int] = []
     for file in files:
+        codes.append(runs.run(file, alone=not codes))
+        if runs.stop.asked:
+            break
+    ctx.exit(worst(codes))
+
+
+def until_of(text: str | None) -> float | None:
+    """The moment of `--until`. Raises ArgumentError."""
+    from connectory.clock import SystemClock
+    from connectory.errors import ArgumentError
+    from connectory.limits.hours import next_time
+
+    if text is None:
+        return None
+    try:
+        return next_time(text, SystemClock().now())
+    except ValueError as why:
+        raise ArgumentError(f"--until: {why}") from None
+
+
+def listen(ctx: click.Context) -> Stop:
+    """Whether Ctrl-C or SIGTERM asked to stop."""
+    from connectory.recipes.stopping import Stop
+
+    stop, interrupts = Stop(), ctx.meta.get(KEY)
+    if interrupts is not None:
+        interrupts.gently, interrupts.at_last = stop.ask, stop.leave
+    return stop
+
+
+@attrs.define
+class Runs:
+    """Runs recipes one after the other and tells how each ended."""
+
+    wishes: Wishes
+    stop: Stop
+    as_json: bool = False
+    quiet: bool = False
+
+    def run(self, file: Path, *, alone: bool) -> int:
+        """One recipe; its exit code. `alone`: nothing was told yet, so that what is wrong may end the command."""
+        from connectory.commands.events import Events
+        from connectory.commands.progress import show_progress
+        from connectory.errors import ConnectoryError, InputError
+        from connectory.recipes.running import run
+
         root = root_of(file) or file.resolve().parent
+        events = Events(file.stem) if self.as_json else None
         try:
-            with show_progress() as tell:
-                told = partial(tell, file.stem)
-                report = run_recipe(
-                    file,
-                    settings=settings,
-                    profile=profile,
-                    max_wait=max_wait,
-                    root=root,
-                    on_progress=told,
-                    confirmed=yes,
-                    full_refresh=full_refresh,
-                    keep_state=keep_state,
-                    span=None if begin is None and end is None else (begin, end),
-                )
-        except InputError as why:
-            if not codes:
+            with show_progress(quiet=self.quiet) as watch:
+                watchers = [events] if events is not None else [watch(file.stem)]
+                ended = run(file, self.wishes, root=root, stop=self.stop, watchers=watchers)
+        except ConnectoryError as why:
+            if events is not None:
+                events.not_started(why)
+            if alone and isinstance(why, InputError):
                 raise
             note(explain(why))
-            codes.append(why.exit_code)
-            continue
-        account(report, root)
-        codes.append(report.exit_code)
-    ctx.exit(worst(codes))
+            return why.exit_code
+        if events is not None:
+            events.run_ended(ended)
+        report = ended.report
+        if not self.quiet or report.exit_code:
+            account(
+                report, root, waits=ended.costs.waits, calls=ended.costs.calls, took=ended.took, rows=not self.quiet
+            )
+        if ended.come_back is not None:
+            note(f"stopped for the limit: come back at {moment(ended.come_back)}, then run the same command")
+        return report.exit_code
 
 
 def worst(codes: Sequence[int]) -> int:
@@ -120,48 +190,3 @@ def refuse_wrong(files: Sequence[Path]) -> None:
 
     if faults := check_files(files):
         raise SpecError(faults)
-
-
-def beside(report: Report) -> Iterator[str]:
-    """What is told beside the accounts: rows before the change, records left out, rows removed, the new mark."""
-    if report.came != report.accounts.read:
-        yield f"{report.came:,} before the change"
-    for reason, count in sorted(report.left_out.items()):
-        yield f"{count:,} left out: {_LEFT_OUT.get(reason, reason)}"
-    if report.removed:
-        yield f"{report.removed:,} removed there"
-    if report.error is None and isinstance(report.mark, dict) and "next" in report.mark:
-        yield f"the next run begins at {_moment(report.mark['next'])}"
-
-
-def _moment(mark: object) -> str:
-    return f"{mark.replace(tzinfo=None).isoformat()}Z" if isinstance(mark, datetime) else str(mark)
-
-
-_LEFT_OUT: Final = {
-    "older": "not of the time asked for",
-    "again": "at the mark, and delivered before",
-    "vanished": "gone when their detail was asked for",
-}
-
-
-def account(report: Report, root: Path) -> None:
-    """The end of one recipe: the counts, what was invalid, what stopped it (stderr), and the first rows (stdout).
-
-    `root` is what the recipe's paths are relative to.
-    """
-    from connectory.commands.glance import glance
-
-    calls = f"{report.calls} call{'' if report.calls == 1 else 's'}"
-    waited = f", {report.waited:.0f} s of it waiting" if report.waited >= 1 else ""
-    starts = f", start {report.starts} of run {report.run}" if report.starts > 1 else ""
-    note(f"{report.recipe}: {report.accounts} ({calls}, {report.took:.1f} s{waited}{starts})")
-    for line in beside(report):
-        note(f"  {line}")
-    for row in report.problems[:TOLD]:
-        note(f"  {row.word}: {row.field}: {row.reason}")
-    for field, count in report.dropped.items():
-        note(f"  left out by the contract: {field}: {count:,} value{'' if count == 1 else 's'}")
-    if report.error is not None:
-        note(explain(report.error))
-    glance(report.destination, root)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import attrs
 
 from connectory.plugins import builtin
+from connectory.recipes import courtesy
 from connectory.recipes.recipe import Recipe, Source, Target
 from connectory.spec import language, words
 from connectory.spec.keys import keys_of, plugin_slot
@@ -27,6 +28,9 @@ _KINDS: Final[Mapping[Any, str]] = {
     words.Regex: "regular expression",
     words.Duration: "duration: `30s`, `24h`, `30d`",
     words.Size: "size: `4MB`",
+    courtesy.Share: "share: `80%`",
+    courtesy.CallCount: "whole number",
+    courtesy.Between: "hours: `20:00-06:00 Europe/Amsterdam`",
     words.CodecName: "[codec](#moments)",
     words.BodyFormat: "format",
     language.AnswerFormat: "format",

@@ -20,7 +20,7 @@ import attrs
 
 from connectory.clock import Clock
 from connectory.limits.budgets import Budget, Window, grain_of
-from connectory.limits.ledger import TICKET_SECONDS, Ticket, WindowSpent
+from connectory.limits.ledger import DEAD_SECONDS, TICKET_SECONDS, Ticket, WindowSpent, owner_is_dead
 
 _STEP: Final = 0.1  # seconds that the clocks may differ without one of them having been set
 _SHORT: Final = 3600.0  # windows up to here do not believe a leap forward
@@ -278,6 +278,13 @@ class Account:
             "SELECT id, counted_by, expires, counted FROM lease WHERE budget=? ORDER BY counted_by", (self.id,)
         ).fetchall()
         for id, counted_by, expires, counted in rows:
+            if expires > self.now + DEAD_SECONDS and owner_is_dead(id):
+                expires = self.now + DEAD_SECONDS
+                counted_by = min(counted_by, expires)
+                self.db.execute(
+                    "UPDATE lease SET counted_by=?, expires=? WHERE budget=? AND id=?",
+                    (counted_by, expires, self.id, id),
+                )
             if not counted and counted_by <= self.now:
                 self._count(counted_by)
                 self.db.execute("UPDATE lease SET counted=1 WHERE budget=? AND id=?", (self.id, id))

@@ -10,6 +10,7 @@ than the budget allows. The price is the time of one answer per window: 100 a mi
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -29,6 +30,8 @@ _POLL_FIRST: Final = 0.01
 _POLL_MOST: Final = 0.5
 _LEAST_PAUSE: Final = 0.001  # below this a clock may not move at all
 _WORTH_TELLING: Final = 1.0
+# For so long the call of a process that died counts as under way: the vendor may still be at work on it.
+DEAD_SECONDS: Final = 5.0
 
 
 class LedgerError(ConnectoryError):
@@ -43,7 +46,22 @@ class LedgerWarning(UserWarning):
 class Ticket:
     """A place in the queue, known by an `id` that no other thread, process or machine has."""
 
-    id: str = attrs.field(factory=lambda: os.urandom(12).hex())
+    id: str = attrs.field(factory=lambda: f"{os.urandom(12).hex()}@{os.getpid()}@{socket.gethostname()}")
+
+
+def owner_is_dead(id: str) -> bool:
+    """Whether the process of a ticket or lease is known to have ended: it was of this machine, and is no more."""
+    _, _, owner = id.partition("@")
+    pid, _, host = owner.partition("@")
+    if os.name != "posix" or host != socket.gethostname() or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @attrs.frozen

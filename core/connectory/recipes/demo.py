@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from importlib.resources import as_file
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from connectory.auth.tokens import TokenStore
 from connectory.connecting import Parts, load_registry
 from connectory.errors import ArgumentError
 from connectory.limits.memory import MemoryLedger
-from connectory.recipes.sync import Progress, Report, run_recipe
+from connectory.recipes.sync import Observer, Report, run_recipe
 from connectory.replay import ReplayServer, read_exchanges
 
 
@@ -27,9 +26,10 @@ class Demo:
     report: Report
 
 
-def run_demo(folder: Path, on_progress: Callable[[str, Progress], None]) -> Iterator[Demo]:
+def run_demo(folder: Path, watch: Callable[[str], Observer]) -> Iterator[Demo]:
     """Run every packaged demo recipe in `folder`, one after the other; what they keep stays in there.
 
+    `watch` gives the observer of a recipe by its name.
     Raises ArgumentError where no installed package brings a demo.
     """
     for source in _demo_folders():
@@ -44,8 +44,8 @@ def run_demo(folder: Path, on_progress: Callable[[str, Progress], None]) -> Iter
             for packaged in sorted(source.glob("*.yaml")):
                 recipe = Path(shutil.copy(packaged, recipes))
                 settings = {"server": server.url, "api_key": "demo"}
-                tell = partial(on_progress, recipe.stem)
-                yield Demo(recipe, run_recipe(recipe, settings=settings, parts=parts, root=folder, on_progress=tell))
+                observers = [watch(recipe.stem)]
+                yield Demo(recipe, run_recipe(recipe, settings=settings, parts=parts, root=folder, observers=observers))
 
 
 def _demo_folders() -> list[Path]:

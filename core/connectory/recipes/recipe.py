@@ -17,6 +17,7 @@ from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.plugins.registry import Registry
+from connectory.recipes.courtesy import ALL, NONE, TEXTS, Between, CallCount, Share
 from connectory.spec.keys import keys_of
 from connectory.spec.problems import problems_of
 from connectory.spec.structure import make_converter
@@ -163,9 +164,14 @@ class Recipe:
         "tables that the SQL may join: name to file (csv, jsonl, parquet)", attrs.Factory(dict)
     )
     to: Target = word("where they go")
-    share: str = word("the most that this recipe takes of each of the vendor's limits", "100%")
-    reserve: int = word("calls of each of the vendor's limits that are left for others", 0)
-    between: str | None = word("only at these hours, as 20:00-06:00 Europe/Amsterdam", None)
+    share: Share = word(
+        "it calls only while less than this part of each of the vendor's limits is used; default: 100%", ALL
+    )
+    reserve: CallCount = word(
+        "calls of each of the vendor's limits that are left for others; limits of no more calls are not touched",
+        NONE,
+    )
+    between: Between | None = word("it calls only at these hours, as 20:00-06:00 Europe/Amsterdam", None)
     examples: tuple[RecipeExample, ...] = word("tests of the recipe", ())
 
 
@@ -220,6 +226,8 @@ def draft_recipe(registry: Registry, file: Path) -> Draft:
         raise ArgumentError(f"recipe {file}: {why.strerror}") from None
     tree = read_tree(source, str(file))
     converter = make_converter(registry)
+    for kind, parse in TEXTS.items():
+        converter.register_structure_hook(kind, parse)
     converter.register_structure_hook(Source, lambda node, _: Source(**_of_kind(converter, "source", SOURCES, node)))
     targets = target_kinds(registry)
     converter.register_structure_hook(

@@ -16,6 +16,7 @@ import attrs
 from connectory.connecting import Parts, load_registry, open_project
 from connectory.destinations.destination import Destination
 from connectory.errors import ArgumentError, ConnectoryError, DestinationError
+from connectory.limits.costs import Gate
 from connectory.recipes.checks import check_recipe
 from connectory.recipes.context import Connectors, Context
 from connectory.recipes.digest import changed_parts, digest_of
@@ -80,7 +81,7 @@ def run_recipe(
             destination = open_target(context, source)
             try:
                 flow = _begin(context, destination, report, observer, keep_state=keep_state)
-                _run(source, flow)
+                _run(source, flow, parts.gate)
             finally:
                 destination.close()
         finally:
@@ -135,12 +136,13 @@ def _refuse_changed(recipe: str, parts: Sequence[str]) -> None:
         )
 
 
-def _run(source: SourceReader, flow: Flow) -> None:
+def _run(source: SourceReader, flow: Flow, gate: Gate) -> None:
     report = flow.report
     try:
         if report.error is None:
             for chunk in source.chunks(flow.position):
                 flow.take(chunk)
+                gate()
             flow.drain()
             report.mark = flow.base.mark if flow.span is not None else source.mark()
             ended = flow.destination.finish(State(flow.base.recipe, report.mark).to_bytes())
