@@ -6,7 +6,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NoReturn, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -127,6 +127,7 @@ class Line:
     tally: Tally = attrs.Factory(Tally)
     costs: Costs = attrs.Factory(Costs)
     gate: Gate = always_open
+    preview: Callable[[Request], NoReturn] | None = None  # takes the first write instead of sending it
     _refused: bool = False
 
     @property
@@ -202,6 +203,8 @@ class Line:
         self, purpose: Purpose, request: Request, token: KeptToken | None, sink: Sink | None
     ) -> tuple[Request, Response]:
         """One request within the limits. Returns it as it was sent, and its answer."""
+        if self.preview is not None and purpose.flight is not None:
+            self.preview(self._signed(request, token))
         lease = self._lease(purpose)
         linger = 0.0
         try:

@@ -33,6 +33,7 @@ Examples:
   connectory sync people --from 2024-01-01 --to 2024-02-01
   connectory sync students --wait                goes on when a limit comes back, however many days that takes
   connectory sync students --wait --until 06:00  but not after six; the next start goes on there
+  connectory sync exams --dry-run                what would be sent first, with the secrets out
   connectory sync students --json | jq -c 'select(.event == "run_ended")'
 
 \b
@@ -53,6 +54,7 @@ Of one recipe only one run goes at a time; the second ends at once with 1 and na
     metavar="TIME",
     help="Stop in order at this time of day, as 06:00 or '06:00 Europe/Amsterdam', with 75.",
 )
+@click.option("--dry-run", is_flag=True, help="Read the first rows and show what would be sent; send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Write what happens to stdout, one JSON object a line.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing unless something went wrong.")
 @settings_options
@@ -67,6 +69,7 @@ def command(
     end: str | None,
     wait: bool,
     until: str | None,
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
     server: str | None,
@@ -90,6 +93,10 @@ def command(
         keep_state=keep_state,
         span=None if begin is None and end is None else (begin, end),
     )
+    if dry_run:
+        for file in files:
+            rehearse(file, wishes, as_json=as_json)
+        return
     runs = Runs(wishes, listen(ctx), as_json=as_json, quiet=quiet or as_json)
     codes: list[int] = []
     for file in files:
@@ -97,6 +104,21 @@ def command(
         if runs.stop.asked:
             break
     ctx.exit(worst(codes))
+
+
+def rehearse(file: Path, wishes: Wishes, *, as_json: bool) -> None:
+    """Show what a run would begin with. Raises what reading raises."""
+    from connectory.commands.dry_run import show_preview, write_preview
+    from connectory.recipes.preview import preview
+
+    shown = preview(
+        file,
+        settings=wishes.settings,
+        profile=wishes.profile,
+        max_wait=wishes.max_wait,
+        root=root_of(file) or file.resolve().parent,
+    )
+    (write_preview if as_json else show_preview)(shown)
 
 
 def until_of(text: str | None) -> float | None:
