@@ -39,8 +39,9 @@ class Call:
         complete = bool(given.pop("complete", False))
         if plan.many:
             parents = bool(given.pop("parents", False))
+            recurse = bool(given.pop("recurse", False))
             check_arguments(plan, given, parents=parents)
-            return Records(self._engine, plan, given, complete, parents)
+            return Records(self._engine, plan, given, complete, parents, recurse=recurse)
         _, record = self._engine.perform(plan, given, complete=complete)
         return record if plan.read is None or record is None else plan.read(record)
 

@@ -23,6 +23,7 @@ from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing
 from connectory.flows import Flow, answer_of, names_of, read_flow, refuse_raw, results_of
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
+from connectory.nesting import linked
 from connectory.operation import (
     SPOTS,
     Arguments,
@@ -34,12 +35,12 @@ from connectory.operation import (
     whole_url,
     wire_body,
 )
-from connectory.outcomes import conditions_hold, judge
+from connectory.outcomes import judge
 from connectory.paging.walk import Trail, Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
 from connectory.request import Constants, build, put
-from connectory.spec.language import Link, Send, Spec
+from connectory.spec.language import Send, Spec
 from connectory.spec.places import MISSING
 from connectory.spec.typeexpr import Scalar
 from connectory.values.merging import lay_over
@@ -311,23 +312,6 @@ class Engine:
             raise BadAnswer(f"{link.operation} answered nothing", vendor=self.spec.name, operation=link.operation)
         return {**record, **detail} if isinstance(record, dict) and isinstance(detail, dict) else detail
 
-    def for_parents(self, plan: Plan, given: Given) -> Iterator[tuple[Given, Mapping[str, Any]]]:
-        """The arguments of a list once for each parent record, with the parent's fields that are kept."""
-        link = plan.operation.parent
-        assert link is not None  # seen to before anything was sent
-        for page in self.pages(self.plan(link.operation), {}):
-            for record in page.records:
-                if conditions_hold(link.when, record):
-                    filled, kept = self.for_parent(plan, record)
-                    yield {**given, **filled}, kept
-
-    def for_parent(self, plan: Plan, record: Any) -> tuple[Given, Mapping[str, Any]]:
-        """The arguments that a parent record fills, and its fields that are kept."""
-        link = plan.operation.parent
-        assert link is not None
-        kept = {name: path.find(record) for name, path in link.keep.items()}
-        return linked(link, record, plan), {k: None if v is MISSING else v for k, v in kept.items()}
-
     def deliver(
         self,
         plan: Plan,
@@ -435,21 +419,6 @@ def take_record(plan: Plan, answer: Answer) -> Any:
             return found
     paths = ", ".join(map(str, plan.operation.record))
     raise BadAnswer(f"{plan.name}: no record at '{paths}' in the answer", operation=plan.name, status=answer.status)
-
-
-def linked(link: Link, record: Mapping[str, Any], target: Plan) -> dict[str, Any]:
-    """Arguments of the linked operation, taken from a record."""
-    by_wire = {p.wire: p for p in target.parameters.values()}
-    given: dict[str, Any] = {}
-    for wire, path in link.with_.items():
-        value = path.find(record)
-        if value is MISSING or value is None:
-            raise BadAnswer(f"{target.name}: the record holds no '{path}' to look it up by")
-        parameter = by_wire[wire]
-        # An id that is a number in the record is the same id as text in a path.
-        number = type(value) is int and parameter.field.type == Scalar("str")
-        given[parameter.name] = str(value) if number else value
-    return given
 
 
 def render_deep(value: Any, render: Callable[[str], str | None]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import attrs
 from connectory.answers import find, to_number
 from connectory.errors import ArgumentError
 from connectory.invoke import Engine
+from connectory.nesting import Inside, for_parents, inside
 from connectory.operation import Plan, bind
 from connectory.plugins.kinds import Page
 
@@ -23,7 +25,8 @@ class Records:
     """The records of one list call. Nothing is sent until they are asked for; each iteration reads anew.
 
     `complete` asks the detail call for each record, `parents` walks the parent operation for the arguments that are
-    missing, `most` stops after so many records. `stated_total` is what the vendor said in the page read last.
+    missing, `recurse` reads what is inside of the records too, `most` stops after so many records. `stated_total` is
+    what the vendor said in the page read last.
     """
 
     engine: Engine
@@ -31,6 +34,7 @@ class Records:
     given: Mapping[str, Any]
     complete: bool = False
     parents: bool = False
+    recurse: bool = attrs.field(default=False, kw_only=True)
     most: int | None = None
     stated_total: int | None = attrs.field(default=None, init=False)
 
@@ -39,6 +43,8 @@ class Records:
             raise ArgumentError(f"{self.plan.name}: the spec names no detail call that completes its records")
         if self.parents and self.plan.operation.parent is None:
             raise ArgumentError(f"{self.plan.name}: the spec names no parent")
+        if self.recurse and self.plan.operation.recurse is None:
+            raise ArgumentError(f"{self.plan.name}: the spec says of no record that more is inside of it")
 
     def __iter__(self) -> Iterator[Any]:
         read = self.plan.read
@@ -74,15 +80,25 @@ class Records:
                 return
 
     def _pages(self) -> Iterator[tuple[Page, Mapping[str, Any]]]:
-        """Each page, with what is kept of the parent that it was asked for."""
-        if not self.parents:
+        """Each page, with what is kept of the record that it was asked for."""
+        if not self.parents and not self.recurse:
             for page in self.engine.pages(self.plan, self.given, self.most):
                 self.stated_total = self._total_in(page)
                 yield page, {}
             return
-        for given, kept in self.engine.for_parents(self.plan, self.given):
-            for page in self.engine.pages(self.plan, given, self.most):
-                yield page, kept
+        lists = for_parents(self.engine, self.plan, self.given) if self.parents else iter([(self.given, {})])
+        for given, kept in lists:
+            yield from self._pages_inside((given, kept, 0))
+
+    def _pages_inside(self, outer: Inside) -> Iterator[tuple[Page, Mapping[str, Any]]]:
+        """The pages of a list, and with `recurse` those of every list inside of it, level by level."""
+        waiting = deque([outer])
+        while waiting:
+            asked = waiting.popleft()
+            for page in self.engine.pages(self.plan, asked[0], self.most):
+                yield page, asked[1]
+                if self.recurse:
+                    waiting.extend(inside(self.plan, page.records, asked))
 
     def _completed(self, page: Page, kept: Mapping[str, Any], most: int | None) -> Iterator[Any]:
         records: Iterable[Any] = page.records

@@ -33,6 +33,7 @@ class Task:
     limit: int | None
     complete: bool
     parents: bool
+    recurse: bool
     raw: bool
     sure: bool
 
@@ -77,6 +78,7 @@ A text that begins with @ is written name=@@text.""",
 )
 @click.option("--complete", is_flag=True, help="Complete each record by its detail call.")
 @click.option("--parents", is_flag=True, help="Once for each record of the parent operation.")
+@click.option("--recurse", is_flag=True, help="Read what is inside of the records too.")
 @click.option("--raw", is_flag=True, help="One exchange, the answer's body as it came; of a list the first page.")
 @click.option("--yes", is_flag=True, help="Do not ask before a call that destroys.")
 @settings_options
@@ -126,11 +128,12 @@ def _check_options(plan: Plan, task: Task) -> None:
         "--limit is for lists": task.limit is not None and not lists,
         "--parents is for lists": task.parents and not lists,
         "the spec names no parent": task.parents and operation.parent is None,
+        "the spec says of no record that more is inside of it": task.recurse and operation.recurse is None,
         "--complete is not for batches": task.complete and batch,
         "the spec names no detail call that completes a record": task.complete and operation.detail is None,
         "--raw is for single calls, a batch may need many": task.raw and batch,
-        "--raw is one exchange: no --complete, --parents or --limit": task.raw
-        and bool(task.complete or task.parents or task.limit),
+        "--raw is one exchange: no --complete, --parents, --recurse or --limit": task.raw
+        and bool(task.complete or task.parents or task.recurse or task.limit),
         "it takes no --data": task.data is not None
         and not batch
         and not any(p.spot in ("body", "fields", "variables") for p in plan.parameters.values()),
@@ -187,7 +190,7 @@ def _list(connector: Connector, plan: Plan, given: Mapping[str, Any], task: Task
     from connectory.commands.output import open_output, write_pages
     from connectory.records import Records
 
-    records = Records(connector.engine, plan, given, task.complete, task.parents, task.limit)
+    records = Records(connector.engine, plan, given, task.complete, task.parents, task.limit, recurse=task.recurse)
     pages = records.pages() if task.form == "parquet" else records.raw_pages()
     with open_output(task.to) as out:
         write_pages(pages, task.form, out)

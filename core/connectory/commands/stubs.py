@@ -190,6 +190,7 @@ def _call(name: str, plan: Plan) -> Iterator[str]:
     arguments = list(_parameters(plan))
     extra = ["complete: bool = ..."] if plan.operation.detail is not None else []
     extra += ["parents: bool = ..."] if plan.operation.parent is not None else []
+    extra += ["recurse: bool = ..."] if plan.operation.recurse is not None else []
     yield f"class {name}:"
     yield from _doc(plan.operation.about, "    ")
     if plan.operation.batch is not None:

@@ -18,7 +18,7 @@ from connectory.describe.facts import (
     touching,
 )
 from connectory.operation import Parameter, Plan, whole_url
-from connectory.spec.language import Batch, Link, Results, Spec
+from connectory.spec.language import Batch, Link, Recursion, Results, Spec
 from connectory.spec.typeexpr import Named, TypeExpr, named_types
 
 _SPOTS = {"path": "path", "query": "query", "headers": "header", "fields": "body field", "variables": "variable"}
@@ -48,6 +48,7 @@ def _sections(spec: Spec, plan: Plan) -> Iterator[tuple[str, list[str]]]:
     yield "Incremental", words.columns(_mark_rows(plan))
     yield "Detail", _detail(operation.detail) if operation.detail else []
     yield "Parent", _parent(operation.parent) if operation.parent else []
+    yield "Inside", _recursion(operation.recurse) if operation.recurse else []
     yield "Batch", words.paragraph(batch_words(operation.batch)) if operation.batch else []
     yield "Results", [line for results in operation.results for line in words.paragraph(_results(results))]
     yield "Limits", describe_limits(spec, plan.limits)
@@ -194,6 +195,13 @@ def _mark_rows(plan: Plan) -> Iterator[tuple[str, str]]:
 def _detail(link: Link) -> list[str]:
     pairs = words.joined(f"{wire} from {path}" for wire, path in link.with_.items())
     return words.paragraph(f"complete=True (--complete) asks {link.operation} for each record ({pairs}).")
+
+
+def _recursion(link: Recursion) -> list[str]:
+    pairs = words.joined(f"{wire} from {path}" for wire, path in link.with_.items())
+    return words.paragraph(
+        f"recurse=True (--recurse) reads what is inside of its records too ({pairs}), level by level."
+    )
 
 
 def _parent(link: Link) -> list[str]:

@@ -159,6 +159,10 @@ def _from_operation(subject: Subject) -> Iterator[Fault]:
         yield subject.fault(("from", "complete"), f"'{plan.name}' has no detail call")
     if source.parents and plan.operation.parent is None:
         yield subject.fault(("from", "parents"), f"'{plan.name}' has no parent")
+    if source.recurse and plan.operation.recurse is None:
+        yield subject.fault(
+            ("from", "recurse"), f"nothing is inside of the records of '{plan.name}': it has no recurse"
+        )
     link = plan.operation.parent if source.parents else None
     filled = frozenset(link.with_) if link is not None else frozenset[str]()
     yield from argument_faults(subject, "from", spec, plan, source.with_, filled | _filled_by_mark(source, plan))
@@ -240,7 +244,8 @@ def _keys(subject: Subject) -> Iterator[Fault]:
         return
     fields = fields_of(spec, plan.operation.returns)
     keys = getattr(recipe.to.options, "key", ())
-    kept = set(plan.operation.parent.keep) if source.parents and plan.operation.parent else set()
+    links = (source.parents and plan.operation.parent, source.recurse and plan.operation.recurse)
+    kept = {name for link in links if link for name in link.keep}
     if fields and "*" not in fields:
         for number, key in enumerate(keys):
             if key not in fields and key not in kept:

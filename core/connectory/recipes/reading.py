@@ -17,6 +17,7 @@ import attrs
 
 from connectory.errors import ArgumentError, Missing, PagingError, Rejected
 from connectory.invoke import Engine, VanishedWarning
+from connectory.nesting import Inside, for_parent, for_parents, inside, needs_parents
 from connectory.operation import Plan, readers_of
 from connectory.outcomes import conditions_hold
 from connectory.paging.walk import Trail, digest
@@ -102,7 +103,7 @@ class Reading:
 
     def _step(self) -> Iterator[Chunk]:
         place = self.place
-        if self.wish.options.parents and place.parent is None:
+        if self._nested and place.parent is None:
             yield from self._next_parent()
         elif not place.list_done and (not place.pending or self._lists_on()):
             yield from self._next_page()
@@ -110,11 +111,16 @@ class Reading:
             yield from self._next_details()
         elif (following := self._window_after(place.window)) is not None:
             self._move(window=following, trail=None, list_done=False, tail=())
-        elif self.wish.options.parents:
+        elif self._nested:
             self._move(parent=None, window=None, trail=None, list_done=False, tail=())
         else:
             self._move(done=True)
             yield self._chunk([])
+
+    @property
+    def _nested(self) -> bool:
+        """Whether the list is read several times: for each parent, or for each record with something inside."""
+        return self.wish.options.parents or self.wish.options.recurse
 
     def _lists_on(self) -> bool:
         """Whether more is listed while records wait for their detail: pages that are counted move meanwhile."""
@@ -141,6 +147,9 @@ class Reading:
         trail = trail_of()
         self._learn_clock(page)
         records = self._not_again(page.records)
+        if self.wish.options.recurse:
+            deeper = inside(self.wish.plan, records, _inside(self.place.parent))
+            self._move(queue=[*self.place.queue, *map(list, deeper)])
         older = 0
         if self.wish.options.complete:
             waiting = [record for record in records if not self._older(record)]
@@ -180,8 +189,15 @@ class Reading:
 
     def _more_parents(self) -> Iterator[Chunk]:
         engine, plan = self.wish.engine, self.wish.plan
+        if not self.wish.options.parents:
+            self._move(queue=[[{}, {}, 0]], parents_done=True)
+            return
         link = plan.operation.parent
         assert link is not None  # seen to when the recipe was checked
+        if needs_parents(engine.plan(link.operation)):
+            self._move(queue=[list(pair) for pair in for_parents(engine, plan, {})], parents_done=True)
+            yield self._chunk([])
+            return
         if self._parents is None:
             self._parents = engine.walk(engine.plan(link.operation), {}, start=self.place.parents)
         found = next(self._parents, None)
@@ -190,7 +206,7 @@ class Reading:
             return
         page, trail_of = found
         self._learn_clock(page)
-        pairs = [engine.for_parent(plan, record) for record in page.records if conditions_hold(link.when, record)]
+        pairs = [for_parent(plan, record) for record in page.records if conditions_hold(link.when, record)]
         self._move(queue=[list(pair) for pair in pairs], parents=trail_of())
         yield self._chunk([])
 
@@ -373,7 +389,7 @@ class Reading:
             counts = (self.seen.records, self.seen.empty, self.seen.absent)
             self._move(seen=self.seen.largest, around=self.seen.kept(), counts=counts)
         trail = self.place.trail
-        total = trail.total if trail is not None and not self.wish.options.parents else None
+        total = trail.total if trail is not None and not self._nested else None
         told = {word: count for word, count in (left_out or {}).items() if count}
         return Chunk(rows, place_to_json(self.place), pages=pages, total=total, left_out=told)
 
@@ -382,6 +398,12 @@ class Reading:
         if self.seen is None or self.seen.mark is None:
             return None
         return {"next": self.seen.mark, "near": self.seen.kept()}
+
+
+def _inside(parent: Sequence[Any] | None) -> Inside:
+    """The list that is read, as `Engine.inside` wants it."""
+    given, kept, *depth = parent or [{}, {}]
+    return given, kept, depth[0] if depth else 0
 
 
 def readers(wish: Wish, *, iso_as_text: bool) -> Readers:

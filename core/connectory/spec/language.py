@@ -50,7 +50,7 @@ Rate = NewType("Rate", str)  # 5000/day, 100/10s, 2/second
 # Keys of the language that a later version builds; each is refused by name, never ignored.
 LATER: Final[Mapping[str, tuple[str, ...]]] = {
     "Limit": ("learn", "unit"),
-    "Operation": ("recurse", "costs"),
+    "Operation": ("costs",),
 }
 
 
@@ -281,6 +281,15 @@ class Link:
 
 
 @attrs.frozen(kw_only=True)
+class Recursion:
+    """An operation's own records into its parameters again: what is inside of what it lists."""
+
+    with_: Mapping[str, AnswerPath] = word("parameter to record field")
+    keep: Mapping[str, AnswerPath] = word("fields of the outer record copied into each inner one", _mapping())
+    when: Conditions = word("only for records where these hold", _mapping())
+
+
+@attrs.frozen(kw_only=True)
 class Example:
     """One recorded or written exchange, for docs, mock and tests."""
 
@@ -350,6 +359,7 @@ class Operation:
     marks: Mapping[str, Mark] = word("record field to how the vendor filters by it", _mapping())
     detail: Link | None = word("the call that completes a partial record, or a write's short answer", None)
     parent: Link | None = word("the operation whose records feed this one", None)
+    recurse: Recursion | None = word("its own records feed it again", None)
     merge: str | None = word(
         "read with that operation first, lay the caller's fields over it, send the whole only when something differs",
         None,

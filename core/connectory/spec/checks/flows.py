@@ -15,7 +15,7 @@ from connectory.spec.problems import Path, Problem
 # What only makes sense where there is one request.
 _NOT_OF_FLOWS: Final = (
     *("body", "path", "query", "headers", "variables", "document", "send", "wire", "server", "anonymous", "pages"),
-    *("records", "record", "results", "marks", "detail", "parent", "merge", "outcomes", "errors"),
+    *("records", "record", "results", "marks", "detail", "parent", "recurse", "merge", "outcomes", "errors"),
 )
 _OF_POLLS: Final = ("every", "at_most")
 

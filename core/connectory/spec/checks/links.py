@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from connectory.errors import nearest
 from connectory.spec.checks.parameters import has_method, parameters_of, path_words
-from connectory.spec.language import Link, Operation, Spec
+from connectory.spec.language import Link, Operation, Recursion, Spec
 from connectory.spec.places import AnswerPath
 from connectory.spec.problems import Path, Problem
 from connectory.spec.typeexpr import ListOf, Named, TypeExpr
@@ -34,18 +34,22 @@ def _links(spec: Spec, operation: Operation, path: Path) -> Iterator[Problem]:
         given = set(parameters_of(operation))
         yield from _link(spec, operation.detail, target, operation.returns, (*path, "detail"), given)
     if operation.parent is not None and (parent := spec.operations.get(operation.parent.operation)) is not None:
-        yield from _link(spec, operation.parent, operation, parent.returns, (*path, "parent"), set())
+        above = set(parent.parent.keep) if parent.parent is not None else set()
+        yield from _link(spec, operation.parent, operation, parent.returns, (*path, "parent"), above)
+    if operation.recurse is not None:
+        yield from _link(spec, operation.recurse, operation, operation.returns, (*path, "recurse"), set())
 
 
 def _link(
-    spec: Spec, link: Link, target: Operation, source: TypeExpr, path: Path, given: set[str]
+    spec: Spec, link: Link | Recursion, target: Operation, source: TypeExpr, path: Path, given: set[str]
 ) -> Iterator[Problem]:
     if not has_method(target):
         return
     known = {wire for _, wire, _ in parameters_of(target).values()}
     for wire, place in link.with_.items():
         if wire not in known:
-            yield (*path, "with", wire), f"{link.operation} has no parameter '{wire}'{nearest(wire, known)}", True
+            name = link.operation if isinstance(link, Link) else "it"
+            yield (*path, "with", wire), f"{name} has no parameter '{wire}'{nearest(wire, known)}", True
         yield from _is_field(spec, source, place, (*path, "with", wire), given)
     for name, place in link.keep.items():
         yield from _is_field(spec, source, place, (*path, "keep", name), given)

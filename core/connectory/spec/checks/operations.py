@@ -18,7 +18,7 @@ from connectory.spec.typeexpr import ListOf, Named, Scalar
 from connectory.spec.words import Field, Slot
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
-_RESERVED: Final = frozenset({"complete", "parents", "keep_results", "into"})
+_RESERVED: Final = frozenset({"complete", "parents", "recurse", "keep_results", "into"})
 
 
 @attrs.frozen
