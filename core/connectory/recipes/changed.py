@@ -10,7 +10,7 @@ import attrs
 
 from connectory.recipes.change import Change
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.source import Chunk, Position, SourceReader
+from connectory.recipes.source import Chunk, Position, SizedReader, SourceReader
 from connectory.values.shapes import Record
 
 
@@ -23,7 +23,8 @@ def open_change(loaded: LoadedRecipe, root: Path, reader: SourceReader, *, compl
         from connectory.recipes.gathered import GatheredReader
 
         return GatheredReader(reader, loaded, root, complete=complete)
-    return ChangedReader(reader, Change(loaded, root, reader.shape, complete=complete))
+    change = Change(loaded, root, reader.shape, complete=complete)
+    return SizedChangedReader(reader, change) if isinstance(reader, SizedReader) else ChangedReader(reader, change)
 
 
 class ChangedReader:
@@ -63,3 +64,16 @@ class ChangedReader:
         """Let go of both."""
         self._change.close()
         self._reader.close()
+
+
+class SizedChangedReader(ChangedReader):
+    """The same of a source whose chunks can be of any size."""
+
+    @property
+    def rows_per_chunk(self) -> int:
+        return self._reader.rows_per_chunk if isinstance(self._reader, SizedReader) else 0
+
+    @rows_per_chunk.setter
+    def rows_per_chunk(self, rows: int) -> None:
+        if isinstance(self._reader, SizedReader):
+            self._reader.rows_per_chunk = rows

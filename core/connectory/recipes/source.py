@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import attrs
 
@@ -62,3 +62,20 @@ class SourceReader(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
+
+
+@runtime_checkable
+class SizedReader(Protocol):
+    """A source whose chunks can be of any size. What a chunk holds beyond one write is kept in the state meanwhile."""
+
+    rows_per_chunk: int
+
+
+_FEWEST: Final = 20
+_MOST: Final = 20_000
+
+
+def fit_chunks(source: SourceReader, rows_per_write: int | None) -> None:
+    """Let a chunk hold as many rows as a write of the destination, or as some small ones, where the source can."""
+    if rows_per_write is not None and rows_per_write <= _MOST and isinstance(source, SizedReader):
+        source.rows_per_chunk = rows_per_write * max(1, _FEWEST // rows_per_write)

@@ -23,7 +23,7 @@ from connectory.recipes.digest import changed_parts, digest_of
 from connectory.recipes.flow import Flow, Stopped
 from connectory.recipes.opening import open_source, open_target
 from connectory.recipes.report import Observer, Progress, Report
-from connectory.recipes.source import SourceReader
+from connectory.recipes.source import SourceReader, fit_chunks
 from connectory.recipes.state import State, read_state
 
 __all__ = ["Observer", "Progress", "Report", "run_recipe"]
@@ -140,6 +140,7 @@ def _run(source: SourceReader, flow: Flow, gate: Gate) -> None:
     report = flow.report
     try:
         if report.error is None:
+            fit_chunks(source, flow.destination.rows_per_write)
             for chunk in source.chunks(flow.position):
                 flow.take(chunk)
                 gate()

@@ -236,3 +236,11 @@ def test_rows_that_nobody_came_back_for_are_removed_in_the_end(
 ) -> None:
     rows_of(open_source(people + "  query: select * from people"))
     assert not old_snapshot.exists()
+
+
+def test_runs_that_fail_at_once_do_not_pile_up_their_rows(
+    open_source: OpenSource, people: str, snapshots: Kept
+) -> None:
+    for _ in range(9):
+        next(open_source(people + "  query: select * from people").chunks(None))
+    assert len(snapshots()) == 5

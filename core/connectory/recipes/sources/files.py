@@ -35,10 +35,10 @@ class FilesReader:
 
     keys: tuple[str, ...] = ()
 
-    def __init__(self, places: Sequence[Place], rows: FileRows, rows_per_chunk: int = ROWS_PER_CHUNK) -> None:
+    def __init__(self, places: Sequence[Place], rows: FileRows) -> None:
         self._places = places
         self._rows = rows
-        self.rows_per_chunk = rows_per_chunk
+        self.rows_per_chunk = ROWS_PER_CHUNK
 
     @property
     def shape(self) -> Record:

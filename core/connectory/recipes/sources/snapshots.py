@@ -23,6 +23,7 @@ from connectory.errors import InputError, SourceError
 from connectory.private_files import make_private_folder
 from connectory.recipes.sources.exact import read_line, write_line
 
+MOST_KEPT: Final = 5  # of one recipe
 KEPT_FOR: Final = 30 * 24 * 3600.0  # seconds
 _VERSION: Final = 1
 
@@ -86,10 +87,14 @@ class Snapshots:
         return re.sub(r"[^A-Za-z0-9_.-]", "_", self.recipe)[:80] or "_"
 
     def _tidy(self) -> None:
+        """Remove what nobody will come back for: the old, and more than a few, which runs leave that fail at once."""
+        kept = []
         for path in self.folder.glob(f"{self._stem}-*"):
             with contextlib.suppress(OSError):
-                if path.stat().st_mtime < time.time() - KEPT_FOR:
-                    path.unlink()
+                kept.append((path.stat().st_mtime, path))
+        for number, (changed, path) in enumerate(sorted(kept, reverse=True), 1):
+            if number >= MOST_KEPT or changed < time.time() - KEPT_FOR:
+                path.unlink(missing_ok=True)
 
 
 @attrs.frozen
