@@ -102,6 +102,13 @@ def test_every_form_of_retry_after(header: str, seconds: float | None) -> None:
     assert retry_after(answer(429, None, Retry_After=header, Date="Fri, 20 Nov 2026 10:00:00 GMT")) == seconds
 
 
+def test_what_cannot_be_read_does_not_lack_what_a_rule_looks_for() -> None:
+    gone = Rule(is_="missing", status=(StatusText("2xx"),), body={parse_path("data.0"): Test(exists=False)})
+    assert meaning(answer(200, {"data": []}), gone).word == "missing"
+    page = Answer(Response(200, Headers({}), b"<html>log in</html>"), None, "not JSON: an HTML page")
+    assert meaning(page, gone).word == "ok"
+
+
 def test_conditions_on_many_values_hold_if_any_does() -> None:
     body = {"errors": [{"code": "A"}, {"code": "B"}], "ok": True, "n": 5, "empty": []}
     for path, test, holds in [

@@ -26,7 +26,6 @@ from connectory.values.codecs import find_codec
 Record = dict[str, Any]
 Scope = tuple[str, ...]
 
-CHILDREN: Final = 3  # records made up for each parent
 _MADE: Final = uuid.UUID("6d6f636b-0000-4000-8000-000000000001")
 
 
@@ -88,7 +87,7 @@ class Store:
     data: dict[str, list[Record]]
     keep: Path | None = None
     shelves: dict[str, Shelf] = attrs.Factory(dict)
-    _seeds: dict[tuple[str, Scope], bytes] = attrs.Factory(dict)
+    _seeds: dict[tuple[str, Scope, int], bytes] = attrs.Factory(dict)
 
     def shelf(self, desk: Desk, scope: Scope) -> Shelf:
         """The shelf of an operation, with the records that it begins with."""
@@ -113,10 +112,10 @@ class Store:
         if shelf.name in self.data:
             shelf.rows[scope] += [dict(record) for record in self.data[shelf.name]]
             return
-        seed = self._seeds.get((shelf.name, scope))
+        seed = self._seeds.get((shelf.name, scope, self.count))
         if seed is None:
             self._make_seed(shelf, scope)
-            self._seeds[shelf.name, scope] = msgspec.json.encode(shelf.rows[scope])
+            self._seeds[shelf.name, scope, self.count] = msgspec.json.encode(shelf.rows[scope])
         else:
             shelf.rows[scope] = msgspec.json.decode(seed)
 
@@ -127,11 +126,10 @@ class Store:
                 self._merge(shelf, scope, record)
         for number, record in enumerate(shelf.all(scope) if kind else ()):
             record.update(self._lacking(shelf, str(kind), record, number))
-        wanted = min(self.count, CHILDREN) if scope else self.count
         lists = any(desk.shelf == shelf.name and is_list(desk.operation) for desk in self.desks.values())
-        if kind is None and shelf.all(scope):
+        if kind is None and shelf.all(scope) and not self._is_paged(shelf):
             return  # nobody knows what more of these would look like
-        for number in range(wanted - len(shelf.all(scope)) if kind or lists else 0):
+        for number in range(self.count - len(shelf.all(scope)) if kind or lists else 0):
             self._merge(shelf, scope, self._made_up(shelf, kind, number))
 
     def _lacking(self, shelf: Shelf, kind: str, record: Record, number: int) -> Record:
@@ -151,12 +149,30 @@ class Store:
     def _type_name(self, shelf: Shelf) -> str | None:
         return next((d.type_name for d in self.desks.values() if d.shelf == shelf.name and d.type_name), None)
 
+    def _is_paged(self, shelf: Shelf) -> bool:
+        return any(desk.shelf == shelf.name and desk.plan.pager is not None for desk in self.desks.values())
+
     def _made_up(self, shelf: Shelf, kind: str | None, number: int) -> Record:
+        """Record `number`: of the declared type, else like an example, else of the fields that the spec names."""
         if kind is not None:
             return self.fakes.record(kind, number)
+        key = self._new_id(shelf, number)
+        like = next((rows[0] for rows in shelf.rows.values() if rows), None)
+        if like is not None:
+            return {**like, shelf.key: key}
         hinted = [name for name, _ in hinted_fields(self.spec, self.desks, shelf.name)]
-        record: Record = {shelf.key: 1001 + number, "name": text_named("name", number)}
+        record: Record = {shelf.key: key, "name": text_named("name", number)}
         return record | {name: 1001 + number for name in hinted if name not in record}
+
+    def _new_id(self, shelf: Shelf, number: int) -> Any:
+        """A key as the parameters that ask for it are declared, else a number."""
+        for desk in self.desks.values():
+            if desk.shelf == shelf.name and desk.key is not None:
+                field = desk.operation.path.get(desk.key[1])
+                made = self.fakes.field(shelf.key, field, number) if field is not None else None
+                if made is not None:
+                    return made
+        return 1001 + number
 
     def _examples(self, shelf: str) -> Iterator[tuple[Record, Scope]]:
         """The records in the examples of a shelf's reads, each in the scope that the example asked for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -26,7 +28,7 @@ from connectory.mock.faults import Fault
 from connectory.plugins.registry import Registry
 from connectory.spec.language import Pager
 from connectory.spec.load import Loaded
-from connectory.spec.typeexpr import TEXT, Named, TypeExpr
+from connectory.spec.typeexpr import ANY, TEXT, ListOf, Named, Scalar, TypeExpr
 from connectory.testing.files import with_files
 from connectory.testing.outcome import perform
 from connectory.testing.replaying import stand_in_settings
@@ -35,7 +37,7 @@ from connectory.transport import TransportOptions, UrllibTransport
 
 PAGE: Final = 3  # records a page, where the spec says a largest one
 RECORDS: Final = 8  # three pages of them
-UNBOUND: Final = 45  # records where the spec says no largest page: the mock then gives 20 a page
+MANY: Final = 45  # where pages are longer, since the spec says no largest one, or filters leave few of them
 PATIENCE: Final = 3600.0  # seconds that a call may wait
 _FIRST_NEW: Final = 900  # the number of the first record that is made up to be sent
 
@@ -71,11 +73,13 @@ class Bench:
     clock: ManualClock
     transport: UrllibTransport
     fakes: Fakes
-    folder: tempfile.TemporaryDirectory[str] = attrs.Factory(tempfile.TemporaryDirectory)
+    records: int
+    folder: Path = attrs.Factory(lambda: Path(tempfile.mkdtemp(prefix="connectory-faults-")))
     lock: threading.RLock = attrs.Factory(threading.RLock)
     _runs: int = 0
     _usual: dict[str, Ran] = attrs.Factory(dict)
     _given: dict[str, Mapping[str, Any]] = attrs.Factory(dict)
+    _many: set[str] = attrs.Factory(set)
 
     @classmethod
     def of(cls, registry: Registry, loaded: Loaded) -> Bench:
@@ -86,21 +90,25 @@ class Bench:
         )
         bound = all(pager.largest is not None for pager in spec.pagers.values())
         clock = ManualClock()
-        mock = MockServer(short, registry, clock=clock, records=RECORDS if bound else UNBOUND)
+        mock = MockServer(short, registry, clock=clock, records=RECORDS if bound else MANY)
         fakes = Fakes(spec.types, str(spec.wire.datetime or "rfc3339"), registry.codecs)
-        return cls(registry, short, mock, clock, _transport(), fakes)
+        bench = cls(registry, short, mock, clock, _transport(), fakes, mock.store.count)
+        atexit.register(bench.close)
+        return bench
 
     def close(self) -> None:
         """Let go of the mock."""
+        atexit.unregister(self.close)
         self.mock.close()
-        self.folder.cleanup()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def subjects(self) -> Sequence[Subject]:
         """Every operation that the mock can answer."""
         formats = self.registry.formats
         found = []
         for desk in self.mock.desks.values():
-            if formats[desk.plan.styles.answer].write is None or desk.operation.deprecated:
+            elsewhere = str(desk.operation.address).startswith(("{", "http"))
+            if formats[desk.plan.styles.answer].write is None or desk.operation.deprecated or elsewhere:
                 continue
             rows = desk.act != "delete" or bool(desk.scope) or bool(self.mock.rows(desk.name))
             found.append(Subject(desk, self.loaded.spec, self.registry, rows))
@@ -110,9 +118,14 @@ class Bench:
         """What the call gives when nothing goes wrong. Of several ways to make it, the first that works."""
         if operation not in self._usual:
             ran = Ran()
+            self.mock.reset()
+            self.mock.store.count = self.records
             for given in self._ways(self.mock.desks[operation]):
                 self._given[operation] = given
                 ran = self.run(operation, [])
+                if not ran.error and self.mock.desks[operation].plan.pager is not None and ran.calls < PAGE:
+                    self._many.add(operation)
+                    ran = self.run(operation, [])
                 if not ran.error:
                     break
             self._usual[operation] = ran
@@ -123,12 +136,13 @@ class Bench:
         if not self.mock.running:
             self.mock.start()
         self.mock.reset(*faults)
+        self.mock.store.count = MANY if operation in self._many else self.records
         desk = self.mock.desks[operation]
         given = self._given[operation]
         before = self._held(desk, given)
         begun = self.clock.now()
         self._runs += 1
-        folder = Path(self.folder.name, str(self._runs))
+        folder = self.folder / str(self._runs)
         folder.mkdir()
         connector = self._connector(folder)
         try:
@@ -192,7 +206,10 @@ class Bench:
                 return str(held) if field.type == TEXT else held
         if field.example is not None:
             return field.example
-        return self._sendable(field.type, wire, 0) if field.pattern is None else self.fakes.field(wire, field, 1)
+        if field.pattern is not None:
+            return self.fakes.field(wire, field, 1)
+        early = isinstance(field.type, Scalar) and field.type.name in ("date", "datetime")  # before every record
+        return self._sendable(field.type, wire, -_FIRST_NEW if early else 0)
 
     def _items(self, desk: Desk) -> list[Any]:
         kind = item_type(desk)
@@ -200,16 +217,25 @@ class Bench:
             rows = self.mock.rows(desk.name)
             key = self.mock.store.shelves[desk.shelf].key
             keys = [row.get(key) for row in rows][:FIVE]
-            return keys if len(keys) == FIVE else [self._sendable(kind, desk.name, n) for n in range(FIVE)]
+            if len(keys) == FIVE and kind != ANY:
+                return keys
+            if kind == ANY:
+                return [{key: _FIRST_NEW + number} for number in range(FIVE)]
+            return [self._sendable(kind, desk.name, number) for number in range(FIVE)]
         return [self._sendable(kind, kind.name, number) for number in range(FIVE)]
 
     def _sendable(self, kind: TypeExpr, name: str, number: int) -> Any:
         """A made-up value as a caller gives it: nothing read-only, and exact numbers."""
-        return _exact(self._writable(kind, self.fakes.value(kind, name, _FIRST_NEW + number)))
+        if kind == Scalar("file"):
+            return "made-up.csv"
+        value = self._writable(kind, self.fakes.value(kind, name, _FIRST_NEW + number))
+        return {"id": _FIRST_NEW + number} if value is None else _exact(value)
 
     def _writable(self, kind: TypeExpr, value: Any) -> Any:
+        if isinstance(kind, ListOf) and isinstance(value, list):
+            return [self._writable(kind.item, one) for one in value]
         if not isinstance(kind, Named) or not isinstance(value, dict):
-            return value if value is not None else {"id": _FIRST_NEW}
+            return value
         fields = self.loaded.spec.types[kind.name]
         return {
             wire: self._writable(fields[wire].type, held)

@@ -160,7 +160,7 @@ class Subject:
     def own_throttle(self) -> bool:
         """Whether a rule of the spec, and not the status 429, says that there were too many calls here."""
         rules = (*self.desk.operation.outcomes, *self.spec.outcomes)
-        if not any(rule.is_ == "throttled" for rule in rules):
+        if not self.json or not any(rule.is_ == "throttled" for rule in rules):
             return False
         refusing = Refusing(self.desk.plan, rules, self.registry.codecs)
         return refusing.answer(Refused("throttled", "too many requests"), 7.0).status != 429
