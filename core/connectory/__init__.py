@@ -44,6 +44,8 @@ if TYPE_CHECKING:
         Page,
         PageRequest,
         PagerKind,
+        Played,
+        Turn,
         Verdict,
     )
     from connectory.records import Records
@@ -63,7 +65,7 @@ _HOMES = {
     "connectory.plugins.hookspecs": "hookimpl",
     "connectory.plugins.kinds": (
         "AuthKind BatchKind Codec DestinationKind Discovered Discoverer Format OutcomeKind Page PageRequest PagerKind "
-        "Verdict"
+        "Played Turn Verdict"
     ),
     "connectory.records": "Records",
     "connectory.spec.words": "Place Slot Template word",
@@ -100,6 +102,7 @@ __all__ = [
     "PagingError",
     "Parts",
     "Place",
+    "Played",
     "PluginError",
     "Records",
     "Rejected",
@@ -109,6 +112,7 @@ __all__ = [
     "Slot",
     "SpecError",
     "Template",
+    "Turn",
     "Unavailable",
     "UnknownOutcome",
     "Verdict",

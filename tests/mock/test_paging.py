@@ -121,9 +121,9 @@ def test_a_plug_ins_pager_is_played_by_its_own_function(staging: Staging, tmp_pa
 
 
 PLUGIN = """
-import attrs
-from connectory import Slot, hookimpl
-from connectory.plugins.kinds import NoOptions, PageRequest, PagerKind, Played
+from connectory import PagerKind, PageRequest, Place, Played, Slot, hookimpl
+from connectory.plugins.kinds import NoOptions
+from connectory.spec.places import parse_path
 
 PAGE = Slot(query="page")
 
@@ -137,8 +137,6 @@ def following(pager, page):
 def play(pager, turn):
     start = (ord(turn.asked(PAGE)) - ord("a")) * 2
     stop = min(start + 2, len(turn.records))
-    from connectory.spec.places import parse_path
-    from connectory.spec.words import Place
     return Played(start, stop, ((Place(body=(parse_path("more"),)), stop < len(turn.records)),))
 
 @hookimpl

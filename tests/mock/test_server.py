@@ -186,6 +186,50 @@ def test_a_login_that_lacks_its_secret_and_a_token_that_is_none_are_refused(stag
     assert send(stage, "GET", "/things", headers={"X-Token": token})[0] == 401
 
 
+GRANT = """
+settings: {client_id: str!, client_secret: secret!, refresh_token: secret!}
+servers: {production: https://api.acme.example}
+auth:
+  token: {post: /oauth/token, grant: GRANT, client: CLIENT}
+  bearer: "{{ token }}"
+operations: {things.list: {get: /things, records: .}}
+"""
+
+
+@pytest.mark.parametrize("client", ["form", "basic"])
+@pytest.mark.parametrize("grant", ["client_credentials", "refresh_token"])
+def test_oauth2_grants_are_given(staging: Staging, grant: str, client: str) -> None:
+    spec = GRANT.replace("GRANT", grant).replace("CLIENT", client)
+    if grant == "client_credentials":
+        spec = spec.replace(", refresh_token: secret!", "")
+    given = {"client_id": "me", "client_secret": "some-secret", "refresh_token": "some-refresh"}
+    settings = {name: value for name, value in given.items() if f"{name}:" in spec}
+    stage = staging(spec, settings=settings)
+    for _ in range(2):
+        assert len(list(stage.connector.things.list())) > 0
+        stage.clock.wind(4000)
+    assert [one.status for one in stage.mock.served] == [200] * 4
+    assert send(stage, "POST", "/oauth/token", "a=b", {"Content-Type": "application/x-www-form-urlencoded"})[0] == 403
+
+
+def test_a_secret_in_a_path_is_kept_out_of_the_log(staging: Staging) -> None:
+    spec = """
+settings: {key: secret!}
+servers: {production: https://api.acme.example}
+operations: {things.list: {get: "/bot{{ key }}/things", records: .}}
+"""
+    stage = staging(spec, settings={"key": "my-own-secret"})
+    assert len(list(stage.connector.things.list())) > 0
+    assert "my-own-secret" not in repr(stage.mock.served)
+
+
+def test_a_failure_of_the_mock_itself_is_an_answer(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = staging(THINGS)
+    monkeypatch.setattr(stage.mock, "_lists", None)
+    status, _, body = send(stage, "GET", "/things")
+    assert (status, "the mock itself failed" in body["error"]) == (500, True)
+
+
 # Limits -----------------------------------------------------------------------------------------------------------
 
 LIMITED = """

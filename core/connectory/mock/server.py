@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import formatdate
@@ -16,6 +17,7 @@ import msgspec
 from connectory.clock import Clock, SystemClock
 from connectory.errors import ArgumentError, nearest
 from connectory.messages import encode_query
+from connectory.mock.arguments import Hearing
 from connectory.mock.batches import Batches, identity, items_of
 from connectory.mock.checks import Checker
 from connectory.mock.credentials import Door
@@ -26,7 +28,7 @@ from connectory.mock.faults import Fault, Schedule, positions
 from connectory.mock.limits import Counter, Gate
 from connectory.mock.listener import Listener
 from connectory.mock.lists import Lists
-from connectory.mock.reading import Heard, decode_body, gather
+from connectory.mock.reading import Heard
 from connectory.mock.refusals import Refusing
 from connectory.mock.routes import make_routes
 from connectory.mock.shapes import Draft
@@ -34,9 +36,13 @@ from connectory.mock.singles import Singles
 from connectory.mock.store import Record, Store
 from connectory.operation import Plan
 from connectory.plugins.registry import Registry
+from connectory.spec.expressions import expression_names
+from connectory.spec.language import Spec
 from connectory.spec.load import Loaded
-from connectory.spec.typeexpr import ANY, Scalar
+from connectory.spec.typeexpr import Scalar
 from connectory.spec.words import Field
+
+log = logging.getLogger("connectory")
 
 RECORDS: Final = 12  # that a list begins with
 EXCHANGE: Final = "token exchange"
@@ -81,6 +87,8 @@ class MockServer:
         codecs, datetime = registry.codecs, str(spec.wire.datetime or "rfc3339")
         self.desks = make_desks(spec, registry)
         self._checker = Checker(spec.types, datetime, codecs)
+        self._secret_paths = _have_secrets(spec)
+        self._hearing = Hearing(self._checker, registry.formats)
         self._routes = make_routes(spec, self._checker)
         fakes = Fakes(spec.types, datetime, codecs)
         self.store = Store(spec, self.desks, fakes, codecs, datetime, self.clock, records, {}, keep)
@@ -184,6 +192,14 @@ class MockServer:
 
     def _serve(self, asked: Asked) -> tuple[Reply | None, int | None]:
         """The answer (None: cut the connection), and how much of its body is sent (None: all)."""
+        try:
+            return self._served_truly(asked)
+        except Exception as why:  # a request must have an answer, also where the mock is at fault
+            log.exception("the mock failed at %s %s", asked.method, self._shown(asked))
+            words = f"the mock itself failed ({type(why).__name__}: {why}): please report it"
+            return self._log(asked, "", 0, Reply.json({"error": words}, 500), words), None
+
+    def _served_truly(self, asked: Asked) -> tuple[Reply | None, int | None]:
         with self._lock:
             token = self.door.exchange_for(asked)
         if token is not None:
@@ -202,11 +218,15 @@ class MockServer:
 
     def _log(self, asked: Asked, operation: str, number: int, reply: Reply | None, said: str = "") -> Reply | None:
         status = reply.status if reply is not None else 0
-        served = Served(self.clock.now(), asked.method, asked.path, operation, number, status, said)
+        served = Served(self.clock.now(), asked.method, self._shown(asked), operation, number, status, said)
         self.served.append(served)
         if self._on_served is not None:
             self._on_served(served)
         return reply
+
+    def _shown(self, asked: Asked) -> str:
+        """The path, unless a secret may stand in it."""
+        return "(a path that may hold a secret)" if self._secret_paths else asked.path
 
     def _exchange(self, asked: Asked) -> Reply:
         """A login: it spends the limits that hold for all, like any other call."""
@@ -290,11 +310,11 @@ class MockServer:
         """Credential, arguments, and the operation itself. Raises Refused."""
         if not desk.operation.anonymous:
             self.door.check(asked)
-        heard = self._heard(desk, asked, path)
+        heard = self._hearing.read(desk, asked, path)
         scope = tuple(str(heard.path[name]) for name in desk.scope)
         if desk.operation.batch is not None and desk.plan.does != "read":
             return self._batch(desk, scope, heard, hit)
-        self._check(desk, heard)
+        self._hearing.check(desk, heard)
         if desk.act == "list":
             shelf = self.store.shelf(desk, scope)
             if "insert-record" in hit and shelf.all(scope):
@@ -307,7 +327,7 @@ class MockServer:
 
     def _batch(self, desk: Desk, scope: tuple[str, ...], heard: Heard, hit: Hit) -> Draft:
         batch = desk.operation.batch
-        self._check(desk, heard, without=batch.items if batch else None)
+        self._hearing.check(desk, heard, without=batch.items if batch else None)
         if "bad-items" in hit:
             items = items_of(desk, heard)
             chosen = positions(hit["bad-items"].options.get("items", "first"), len(items))
@@ -319,80 +339,13 @@ class MockServer:
     def _why_bad(self, item: Any) -> str:
         return "the mock was told to refuse this one" if identity(item) in self.bad_items else ""
 
-    # Arguments ----------------------------------------------------------------------------------------------------
-
-    def _heard(self, desk: Desk, asked: Asked, path: Mapping[str, str]) -> Heard:
-        body = decode_body(asked, self.registry.formats)
-        operation, pairs = desk.operation, asked.query
-        variables: Any = {}
-        if operation.graphql is not None:
-            variables = body.get("variables") if isinstance(body, dict) else None
-        in_body = [pair for pair in body if isinstance(pair, tuple)] if isinstance(body, list) else []
-        fields = self._fields(desk, body, in_body or list(pairs))
-        return Heard(
-            path={name: self._path_value(desk, name, text) for name, text in path.items()},
-            query=_gathered(desk, operation.query, pairs),
-            headers={name: held for name in operation.headers if (held := asked.headers.get(name)) is not None},
-            fields=fields,
-            variables=variables if isinstance(variables, dict) else {},
-            body=fields if in_body else body,
-            pairs=pairs,
-            asked=asked,
-        )
-
-    def _fields(self, desk: Desk, body: Any, pairs: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
-        """Body fields: out of an object, or out of form and query pairs, where they are texts."""
-        if not isinstance(body, dict) or desk.plan.styles.body == "multipart":
-            known = body if isinstance(body, dict) else {}
-            texts = [(name, text) for name, text in known.items() if isinstance(text, str)]
-            return {**known, **_gathered(desk, desk.operation.fields, texts or list(pairs))}
-        return body
-
-    def _path_value(self, desk: Desk, name: str, text: str) -> Any:
-        field = desk.operation.path.get(name)
-        return text if field is None else gather(name, field, [(name, text)], desk.wire)
-
-    def _check(self, desk: Desk, heard: Heard, without: str | None = None) -> None:
-        """Raises Refused with everything that is wrong with the arguments."""
-        faults: list[tuple[str, str]] = []
-        for spot in ("path", "query", "headers"):
-            fields = {n: f for n, f in getattr(desk.operation, spot).items() if n != without}
-            held = {name: value for name, value in heard.spot(spot).items() if name in fields}
-            faults += self._checker.object(held, fields)
-        if desk.operation.graphql is not None:
-            faults += self._of_variables(desk, heard, without)
-        elif desk.operation.body is not None and not (desk.operation.batch and without is None):
-            faults += self._of_body(desk, heard)
-        elif desk.operation.fields:
-            fields = {name: field for name, field in desk.operation.fields.items() if name != without}
-            held = {name: value for name, value in heard.fields.items() if name in fields}
-            faults += self._checker.object(held, {name: _plain(field) for name, field in fields.items()})
-        if faults:
-            words = "; ".join(f"{at}: {wrong}" if at else wrong for at, wrong in faults)
-            raise Refused("rejected", words, dict(faults))
-
-    def _of_variables(self, desk: Desk, heard: Heard, without: str | None) -> Iterable[tuple[str, str]]:
-        fields = {name: field for name, field in desk.operation.variables.items() if name != without}
-        held = {name: value for name, value in heard.variables.items() if name in fields}
-        return self._checker.object(held, fields)
-
-    def _of_body(self, desk: Desk, heard: Heard) -> Iterable[tuple[str, str]]:
-        kind, operation = desk.operation.body, desk.operation
-        assert kind is not None  # it was looked at before
-        if heard.body is None:
-            return [("", "the body is missing")]
-        # A record that was read first is sent back whole, with what is read-only in it.
-        whole = operation.merge is not None
-        body = _known_references(heard.body) if whole else heard.body
-        return self._checker.faults(body, kind, lenient=whole) if kind != Scalar("bytes") else []
+    # Answers ------------------------------------------------------------------------------------------------------
 
     def _own_url(self, asked: Asked) -> str:
         """The request's own URL, for links; without the credential that it may hold."""
         pairs = tuple(pair for pair in asked.query if pair[0] not in self.door.names)
         host = asked.headers.get("Host") or urlsplit(self.url).netloc
         return f"http://{host}{asked.path}{'?' + encode_query(pairs) if pairs else ''}"
-
-    # Answers ------------------------------------------------------------------------------------------------------
 
     def _refusing(self, plan: Plan | None) -> Refusing:
         plan = plan or next(iter(self.desks.values())).plan
@@ -413,20 +366,13 @@ class MockServer:
         return Reply(draft.status, chosen.write(body), {"Content-Type": chosen.media_type, **draft.headers})
 
 
-def _gathered(desk: Desk, fields: Mapping[str, Any], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    pairs = list(pairs)
-    found = {name: gather(name, field, pairs, desk.wire) for name, field in fields.items()}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _plain(field: Any) -> Any:
-    """A field of a form, where a file is whatever part came."""
-    return attrs.evolve(field, type=ANY) if field.type == Scalar("file") else field
-
-
-def _known_references(body: Any) -> Any:
-    """A record that was read and is sent back may hold nulls where nothing is."""
-    return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
+def _have_secrets(spec: Spec) -> bool:
+    """Whether a path of the spec is made with a secret."""
+    secret = {name for name, setting in spec.settings.items() if setting.type == Scalar("secret")}
+    tokens = [auth.token for auth in spec.auth if auth.token is not None]
+    texts = [str(operation.address) for operation in spec.operations.values()]
+    texts += [str(token.get or token.post) for token in tokens]
+    return any(expression_names(text) & secret for text in texts if "{{" in text)
 
 
 def _spoilt(reply: Reply, hit: Hit) -> Reply:
