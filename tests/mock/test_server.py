@@ -516,6 +516,19 @@ def test_made_up_records_are_the_same_every_time_and_fit_their_types(staging: St
     assert all(1 <= one["size"] <= 9 and one["colour"] in ("red", "blue") for one in found[0])
 
 
+def test_keys_are_written_as_the_examples_write_them(staging: Staging) -> None:
+    spec = """
+servers: {production: https://api.acme.example}
+operations:
+  phases.list: {get: /phases, records: ., returns: Phase, examples: [{answer: [{id: "7", name: first}]}]}
+  projects.add: {post: /projects, does: write, fields: {name: str!}, examples: [{answer: {id: "17"}}]}
+types: {Phase: {id: str! key, name: str}}
+"""
+    acme = staging(spec, records=2).connector
+    assert [one["id"] for one in acme.phases.list()] == ["7", "1001"]
+    assert acme.projects.add(name="a") == {"id": "1001"}
+
+
 def test_a_spec_that_says_next_to_nothing_is_served_all_the_same(staging: Staging) -> None:
     spec = """
 servers: {production: https://api.acme.example}

@@ -172,10 +172,15 @@ def _as_told(desk: Desk, record: Record, shown: Any) -> Any:
     untyped = desk.operation.returns == ANY and desk.plan.does != "read"
     if isinstance(shown, dict) and (short or untyped):
         by_name = {snake(name): held for name, held in record.items()}
-        return {name: by_name.get(snake(name), held) for name, held in shown.items()}
+        return {name: _like(held, by_name.get(snake(name), held)) for name, held in shown.items()}
     if isinstance(desk.operation.returns, ListOf):
         return [record]
     return record
+
+
+def _like(shown: Any, value: Any) -> Any:
+    """A number as a text, where the example shows one."""
+    return str(value) if isinstance(shown, str) and type(value) is int else value
 
 
 def written(desk: Desk, heard: Heard) -> Record:

@@ -155,7 +155,10 @@ class Store:
     def _made_up(self, shelf: Shelf, kind: str | None, number: int) -> Record:
         """Record `number`: of the declared type, else like an example, else of the fields that the spec names."""
         if kind is not None:
-            return self.fakes.record(kind, number)
+            made = self.fakes.record(kind, number)
+            shown = next((rows[0].get(shelf.key) for rows in shelf.rows.values() if rows), None)
+            counted = isinstance(shown, str) and shown.isdecimal()  # numbers as texts, as the example has them
+            return {**made, shelf.key: str(1001 + number)} if counted else made
         key = self._new_id(shelf, number)
         like = next((rows[0] for rows in shelf.rows.values() if rows), None)
         if like is not None:
