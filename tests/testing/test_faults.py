@@ -22,6 +22,7 @@ VENDORS = sorted(load_registry(None).packaged)
 SPEC = """
 settings: {key: secret!}
 servers: {production: https://api.acme.example}
+limits: {few: {rate: 2/day, concurrent: 2}}
 auth:
   token: {post: /login, fields: {key: "{{ key }}"}, value: token, lasts: {seconds: expires_in}}
   bearer: "{{ token }}"

@@ -94,7 +94,7 @@ class MockServer:
         self.store = Store(spec, self.desks, fakes, codecs, datetime, self.clock, records, {}, keep)
         self.fill(data or {})
         self.door = Door(spec, self.clock, codecs, registry.formats)
-        self._gate = Gate({name: Counter.of(name, limit) for name, limit in spec.limits.items()}, self.clock)
+        self.gate = Gate({name: Counter.of(name, limit) for name, limit in spec.limits.items()}, self.clock)
         self._lists = Lists(codecs, datetime, refuse_large)
         self._singles = Singles(self.store, fakes)
         self._batches = Batches(self.store, self._checker, codecs, self._why_bad)
@@ -148,7 +148,7 @@ class MockServer:
             self.served.clear()
             self.door.issued.clear()
             self._lists.before.clear()
-            self._gate.counters = {name: Counter.of(name, limit) for name, limit in self.spec.limits.items()}
+            self.gate.counters = {name: Counter.of(name, limit) for name, limit in self.spec.limits.items()}
             self.schedule.plan(*faults)
 
     @property
@@ -234,7 +234,7 @@ class MockServer:
         assert token is not None  # it was found before
         names = [name for name, limit in self.spec.limits.items() if limit.for_ == "all"]
         with self._lock:
-            throttled = self._gate.enter(names)
+            throttled = self.gate.enter(names)
             if throttled is not None:
                 return self._refusal(None, Refused("throttled", throttled.words), throttled.wait)
             try:
@@ -242,7 +242,7 @@ class MockServer:
             except Refused as refused:
                 return self._refusal(None, refused)
             finally:
-                self._gate.leave(names)
+                self.gate.leave(names)
         return self._reply(draft, token.reads)
 
     def _answer(self, desk: Desk, asked: Asked, path: Mapping[str, str], hit: Hit) -> tuple[Reply | None, int | None]:
@@ -294,7 +294,7 @@ class MockServer:
     def _within_limits(self, desk: Desk, asked: Asked, path: Mapping[str, str], hit: Hit) -> Reply:
         names = desk.plan.limits
         with self._lock:
-            throttled = self._gate.enter(names)
+            throttled = self.gate.enter(names)
         if throttled is not None:
             return self._refusal(desk.plan, Refused("throttled", throttled.words), throttled.wait)
         try:
@@ -304,7 +304,7 @@ class MockServer:
             return self._refusal(desk.plan, refused)
         finally:
             with self._lock:
-                self._gate.leave(names)
+                self.gate.leave(names)
 
     def _work(self, desk: Desk, asked: Asked, path: Mapping[str, str], hit: Hit) -> Draft:
         """Credential, arguments, and the operation itself. Raises Refused."""

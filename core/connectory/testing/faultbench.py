@@ -26,7 +26,7 @@ from connectory.mock.desks import Desk
 from connectory.mock.fakes import Fakes
 from connectory.mock.faults import Fault
 from connectory.plugins.registry import Registry
-from connectory.spec.language import Pager
+from connectory.spec.language import Limit, Pager
 from connectory.spec.load import Loaded
 from connectory.spec.typeexpr import ANY, TEXT, ListOf, Named, Scalar, TypeExpr
 from connectory.testing.files import with_files
@@ -85,9 +85,9 @@ class Bench:
     def of(cls, registry: Registry, loaded: Loaded) -> Bench:
         """A bench. Its mock listens from the first call on."""
         spec = loaded.spec
-        short = attrs.evolve(
-            loaded, spec=attrs.evolve(spec, pagers={name: _short(pager) for name, pager in spec.pagers.items()})
-        )
+        pagers = {name: _short(pager) for name, pager in spec.pagers.items()}
+        limits = {name: _free(limit) for name, limit in spec.limits.items()}
+        short = attrs.evolve(loaded, spec=attrs.evolve(spec, pagers=pagers, limits=limits))
         bound = all(pager.largest is not None for pager in spec.pagers.values())
         clock = ManualClock()
         mock = MockServer(short, registry, clock=clock, records=RECORDS if bound else MANY)
@@ -255,6 +255,11 @@ def _exact(value: Any) -> Any:
 def _short(pager: Pager) -> Pager:
     """The pager with pages that a few records fill."""
     return attrs.evolve(pager, largest=PAGE if pager.largest is not None else None, cap=None)
+
+
+def _free(limit: Limit) -> Limit:
+    """The limit without what a few calls may use up: a call a day would end every case at its second try."""
+    return attrs.evolve(limit, rate=(), burst=None, zone=None)
 
 
 _transports: Final[list[UrllibTransport]] = []
