@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectory import DestinationError, Parts, SpecError
+from connectory import ArgumentError, DestinationError, Parts, SpecError
+from connectory.commands.check import check_files
+from connectory.recipes.pushing import Recorder
 from connectory.recipes.replaying import held_rows
 from connectory.values.shapes import Plain, Record
 from emulators.twelvetraits import TwelveTraits
@@ -151,6 +154,13 @@ def test_create_only_sends_no_key_twice_and_takes_what_is_there_as_it_is(crm: Tw
     assert (str(report.accounts), report.calls) == ("1 read = 0 delivered + 1 unchanged", 0)
 
 
+def test_create_only_finds_what_is_there_in_a_batch_as_well(crm: Twenty, pushes: Push) -> None:
+    crm.load(people=[person(3)])
+    to = "{connector: twenty, operation: people.create_many, mode: create_only}"
+    report = pushes(to, server=crm.url, api_key=crm.key).run([person(number) for number in range(8)])
+    assert str(report.accounts) == "8 read = 7 delivered + 1 unchanged", report.error
+
+
 def test_what_exists_is_rejected_by_an_ordinary_create(crm: Twenty, pushes: Push) -> None:
     crm.load(people=[person(1)])
     people = pushes("{connector: twenty, operation: people.create}", server=crm.url, api_key=crm.key)
@@ -279,6 +289,38 @@ def test_a_record_that_differs_is_no_proof(crm: Twenty, pushes: Push) -> None:
     assert "differs from what was sent" in report.problems[0].reason
 
 
+def test_what_a_sandbox_took_is_not_taken_for_delivered_elsewhere(
+    school: TwelveTwenty, pushes: Push, parts: Parts
+) -> None:
+    to = f"{{{SCHOOL}, operation: students.update, changed_only: true}}"
+    rows = [{"Id": id_, "FirstName": "Bart"} for id_ in list(school.tables["students"])[:3]]
+    with TwelveTwenty(clock=parts.clock) as sandbox:
+        assert pushes(to, server=sandbox.url, api_key=sandbox.api_key).run(rows).exit_code == 0
+    students = pushes(to, server=school.url, api_key=school.api_key)
+    with pytest.raises(ArgumentError, match="--full-refresh sends everything there"):
+        students.run(rows)
+    assert str(students.run(rows, full_refresh=True).accounts) == "3 read = 3 delivered"
+    assert students.run(rows).calls == 0
+
+
+def test_a_row_that_was_under_way_when_the_process_died_is_read_back(
+    crm: Twenty, pushes: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = "{connector: twenty, operation: people.create, read_back: people.get}"
+    people = pushes(to, server=crm.url, api_key=crm.key)
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "told", die)
+        with pytest.raises(KeyboardInterrupt):
+            people.run([person(1), person(2)])
+    report = people.run([person(1), person(2)])
+    assert str(report.accounts) == "2 read = 2 delivered"
+    assert len(crm.requests("POST /rest/people")) == 2
+
+
 # Checks -----------------------------------------------------------------------------------------------------------
 
 COLUMNS: Mapping[str, Any] = {"ExternalId": Plain("text"), "Titel": Plain("text")}
@@ -323,3 +365,32 @@ def test_what_destroys_runs_when_the_recipe_says_so(school: TwelveTwenty, pushes
     assert str(students.run([{"Id": one}, {"Id": 5}]).accounts) == "2 read = 2 delivered", "what is gone is gone"
     students.to = to.replace(", destroys: true", "")
     assert students.run([{"Id": 5}], confirmed=True).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        (
+            "from: {connector: twenty, operation: people.list}\nto: {connector: twenty, operation: people.upsert_many}",
+            "3:36 /to/operation: the rows' field 'updatedAt' is set by the vendor; leave it out by a `change`",
+        ),
+        (
+            "from: {files: [data/*.jsonl]}\nto: {connector: twenty, operation: people.create, rejects: data/r.jsonl}",
+            "3:60 /to/rejects: 'data/r.jsonl' is one of the files that the recipe reads",
+        ),
+        (
+            "from: {connector: twenty, operation: people.list, since: updatedAt}\n"
+            "to: {connector: twenty, operation: people.upsert_many, mode: mirror, remove: people.delete}",
+            "2:58 /from/since: a mirror needs every row",
+        ),
+        (
+            "from: {stdin: jsonl}\nto: {connector: twenty, operation: people.update, with: {dept: 1}}",
+            "did you mean 'depth'?",
+        ),
+    ],
+)
+def test_a_recipe_is_checked_without_a_vendor(tmp_path: Path, recipe: str, said: str) -> None:
+    file = tmp_path / "r.yaml"
+    file.write_text(f"name: r\n{recipe}\n")
+    told = "\n".join(map(str, check_files([file])))
+    assert said in told, told

@@ -164,6 +164,20 @@ class Journal:
         if state is not None:
             db.execute("INSERT INTO state VALUES (?, ?, ?)", (state, _encode(counts).decode(), under_way))
 
+    @property
+    def target(self) -> str | None:
+        """Where the rows of this journal went; None: nowhere yet."""
+        with self._plain_words():
+            found = self._db.execute("SELECT value FROM note WHERE name = 'target'").fetchone()
+            return str(found[0]) if found else None
+
+    def bind(self, target: str, *, forget: bool) -> None:
+        """From now on the rows go there; `forget` that anything was taken elsewhere."""
+        with self._step() as db:
+            db.execute("INSERT OR REPLACE INTO note VALUES ('target', ?)", (target,))
+            if forget:
+                db.execute("DELETE FROM accepted")
+
     # A chunk under way ------------------------------------------------------------------------------------------
 
     def under_way(self) -> UnderWay | None:

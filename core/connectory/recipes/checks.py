@@ -25,6 +25,8 @@ from connectory.recipes.templates import template_faults
 from connectory.spec.language import Spec
 from connectory.spec.typeexpr import Named, Scalar, TypeExpr
 from connectory.spec.words import Field
+from connectory.values.reading import Readers
+from connectory.values.shapes import Record
 from connectory.values.writing import ValueFault
 
 Path_ = tuple[str | int, ...]
@@ -227,10 +229,24 @@ def _to_operation(subject: Subject) -> Iterator[Fault]:
         yield from settings_faults(subject, "to", spec, target.settings)
     if spec is None or plan is None:
         return
-    yield from target_faults(subject.loaded, spec, plans_of(target, spec, partial(plan_of, spec, subject.registry)))
+    plans = plans_of(target, spec, partial(plan_of, spec, subject.registry))
+    yield from target_faults(subject.loaded, spec, plans, _shape_of_source(subject))
     if plan.does != "read":
         filled = frozenset(filled_by_rows(plan, target.with_))
         yield from argument_faults(subject, "to", spec, plan, target.with_, filled)
+
+
+def _shape_of_source(subject: Subject) -> Record | None:
+    """What a vendor declares of the records that are read."""
+    source = subject.loaded.recipe.from_.options
+    if not isinstance(source, FromOperation) or source.parents:
+        return None
+    spec, plan, _ = plan_named(subject, "from", source.connector, source.operation)
+    if spec is None or plan is None:
+        return None
+    readers = Readers(spec.types, plan.styles.datetime, subject.registry.codecs)
+    shape = readers.shape(plan.operation.returns)
+    return shape if isinstance(shape, Record) else None
 
 
 def _keys(subject: Subject) -> Iterator[Fault]:

@@ -76,7 +76,7 @@ class Context:
     """One start of one recipe. Paths of the recipe are relative to `root`; `now` is when it started (epoch seconds).
 
     `span` is what `--from` and `--to` ask for, as written; `fresh` that nothing kept is gone on with; `confirmed`
-    that somebody agreed to an operation that destroys.
+    that somebody agreed to an operation that destroys; `keep` that what was kept is gone on with, come what may.
     """
 
     loaded: LoadedRecipe
@@ -88,6 +88,7 @@ class Context:
     span: tuple[str | None, str | None] | None = None
     fresh: bool = False
     confirmed: bool = False
+    keep: bool = False
 
     def wrong(self, path: tuple[str | int, ...], message: str) -> SpecError:
         """An error at a place of the recipe."""

@@ -36,10 +36,10 @@ def keys_of(options: ToOperation, spec: Spec, plan: Plan) -> Keys:
 
 
 def filled_by_rows(plan: Plan, given: Mapping[str, Any]) -> Sequence[str]:
-    """Wire names of the arguments that the rows fill: the list of a batch, else all that are not given."""
+    """Wire names of what the rows must fill: the list of a batch, else all required arguments that are not given."""
     if plan.operation.batch is not None:
         return plan.key
-    return [p.wire for p in plan.parameters.values() if p.name not in given]
+    return [p.wire for p in plan.parameters.values() if p.required and p.name not in given]
 
 
 def target_faults(loaded: LoadedRecipe, spec: Spec, plans: Plans, shape: Record | None = None) -> Iterator[Fault]:
@@ -78,6 +78,9 @@ def _words(loaded: LoadedRecipe, plan: Plan, options: ToOperation) -> Iterator[F
         yield loaded.fault(("to", "most_removed"), f"expected a share such as 10%, found '{options.most_removed}'")
     if options.rejects is not None and Path(options.rejects).suffix.lower() not in FORMS:
         yield loaded.fault(("to", "rejects"), f"expected a file that ends in {' or '.join(FORMS)}")
+    source = loaded.recipe.from_.options
+    if options.rejects is not None and any(Path(options.rejects).match(one) for one in getattr(source, "files", ())):
+        yield loaded.fault(("to", "rejects"), f"'{options.rejects}' is one of the files that the recipe reads")
     if options.remove is not None and options.mode != "mirror":
         yield loaded.fault(("to", "remove"), f"`remove` is for `mode: mirror`, and the mode is {options.mode}")
     if plan.operation.batch is None and plan.many:

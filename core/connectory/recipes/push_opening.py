@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectory.connector import Connector
-from connectory.delivery.journal import open_journal
+from connectory.delivery.journal import Journal, open_journal
 from connectory.delivery.journalfile import journal_path
 from connectory.errors import ArgumentError, SpecError, nearest
 from connectory.invoke import Engine
@@ -47,6 +47,11 @@ def open_target_operation(context: Context, options: ToOperation, shape: Record 
         raise SpecError(faults)
     given = _arguments(context, connector, plan, options)
     journal = open_journal(journal_path(context.root, context.loaded.recipe.name))
+    try:
+        _bind(context, journal, f"{plan.name} at {engine.url(plan)}")
+    except BaseException:
+        journal.close()
+        raise
     keys = keys_of(options, engine.spec, plan)
     only_new = options.mode == "create_only"
     courier = courier_of(engine, plan, given, context.root, only_new=only_new)
@@ -62,6 +67,23 @@ def open_target_operation(context: Context, options: ToOperation, shape: Record 
         rejects=rejects,
         fresh=context.fresh,
     )
+
+
+def _bind(context: Context, journal: Journal, target: str) -> None:
+    """What one place took says nothing of another: a sandbox and the real one, say. Raises ArgumentError."""
+    before = journal.target
+    if before == target:
+        return
+    if before is not None and not context.keep:
+        name = context.loaded.recipe.name
+        left = journal.under_way() is not None or journal.count_held() > 0
+        if left or not context.fresh:
+            more = " (what is held back or under way has to be settled there first)" if left else ""
+            raise ArgumentError(
+                f"{name}: its rows went to {before}, and now to {target}: --full-refresh sends everything there{more}, "
+                "--keep-state goes on as if it were the same place"
+            )
+    journal.bind(target, forget=before is not None and not context.keep)
 
 
 def _arguments(context: Context, connector: Connector, plan: Plan, options: ToOperation) -> Mapping[str, Any]:

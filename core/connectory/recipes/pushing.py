@@ -204,8 +204,7 @@ class Push:
         """Account for a chunk and settle it; one that was stopped stays in the journal."""
         if stopped is not None:
             self.journal.keep()
-            written = self._written(rows, fates, stopped)
-            return attrs.evolve(written, stopped=_keeping(stopped))
+            return attrs.evolve(self._written(rows, fates, stopped), stopped=stopped)
         written = self._written(rows, fates, None)
         settled = self._settled(rows, sorted_, fates, state, written)
         arrived = [id_ for number, id_ in enumerate(held or (), 1) if id_ is not None and fates[number].word in _GOOD]
@@ -346,8 +345,3 @@ def _pack(rows: Sequence[Row], held: Sequence[int | None] | None) -> bytes:
 def _unpack(packed: bytes) -> tuple[list[Row], list[int | None] | None]:
     held, *rows = load(packed)
     return rows, held
-
-
-def _keeping(stopped: ConnectoryError) -> ConnectoryError:
-    stopped.add_note("what was not sent is in the journal; the next start goes on there")
-    return stopped

@@ -73,6 +73,7 @@ def run_recipe(
         span=span,
         fresh=full_refresh,
         confirmed=confirmed,
+        keep=keep_state,
     )
     started = parts.clock.monotonic()
     try:

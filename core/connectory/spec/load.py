@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -49,8 +49,26 @@ def load_spec(registry: Registry, vendor: str, discovered: Discovered | None = N
 
 
 def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> Loaded:
-    """The spec in one file, united with what it extends and what was discovered."""
-    return load_tree(registry, read_tree(source.file.read_bytes(), str(source.file)), source, discovered)
+    """The spec in one file, united with what it extends and what was discovered.
+
+    A file that was read before and still holds the same is not read again: a run checks its recipe by the spec and
+    then connects by it.
+    """
+    text = source.file.read_bytes()
+    known = (registry, str(source.file), source.vendor, text, msgspec.json.encode(attrs.asdict(discovered)))
+    loaded = _kept.get(known)
+    if loaded is None:
+        tree = read_tree(text, str(source.file))
+        loaded = load_tree(registry, tree, source, discovered)
+        if Text("extends") not in tree:  # else the other file may change as well
+            if len(_kept) >= _MOST_KEPT:
+                _kept.clear()
+            _kept[known] = loaded
+    return loaded
+
+
+_MOST_KEPT: Final = 8
+_kept: dict[tuple[Registry, str, str, bytes, bytes], Loaded] = {}
 
 
 def load_tree(registry: Registry, tree: Table, source: SpecFile, discovered: Discovered) -> Loaded:
