@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from itertools import islice
@@ -243,14 +243,25 @@ class Engine:
             yield page
 
     def walk(
-        self, plan: Plan, given: Given, most: int | None = None, start: Trail | None = None
+        self,
+        plan: Plan,
+        given: Given,
+        most: int | None = None,
+        start: Trail | None = None,
+        known: Callable[[Sequence[Any]], bool] = lambda records: True,
     ) -> Iterator[tuple[Page, Callable[[], Trail]]]:
-        """The pages of a list and, at each, where the walk is behind it; `start` goes on with an earlier walk."""
+        """The pages of a list and, at each, where the walk is behind it; `start` goes on with an earlier walk, whose
+        last page held what is `known`."""
         with self._naming(plan):
-            yield from self._walk(plan, given, most, start)
+            yield from self._walk(plan, given, most, start, known)
 
     def _walk(
-        self, plan: Plan, given: Given, most: int | None, start: Trail | None
+        self,
+        plan: Plan,
+        given: Given,
+        most: int | None,
+        start: Trail | None,
+        known: Callable[[Sequence[Any]], bool],
     ) -> Iterator[tuple[Page, Callable[[], Trail]]]:
         assert plan.records is not None
         if plan.operation.steps:
@@ -280,6 +291,7 @@ class Engine:
             fetch=lambda asked: self.line.exchange(purpose, self.request(plan, arguments, asked))[1],
             ahead=self.concurrency if most is None else 1,
             start=start,
+            known=known,
         )
         for page in walk.pages():
             yield page, lambda: walk.trail

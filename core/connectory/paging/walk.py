@@ -56,7 +56,8 @@ class Trail:
 class Walk:
     """One walk through a list. `fetch` does one call; `ahead` is how many may be under way at once.
 
-    `start` is the trail of an earlier walk that this one goes on with.
+    `start` is the trail of an earlier walk that this one goes on with, `known` tells whether some of these records were
+    on the page that it read last.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Walk:
     fetch: Fetch
     ahead: int = 1
     start: Trail | None = None
+    known: Callable[[Sequence[Any]], bool] = lambda records: True
     total: int | None = None
     _following: PageRequest | None = None
     _current: PageRequest | None = None
@@ -97,30 +99,39 @@ class Walk:
     def _go_on(self, begun: Trail) -> Page | None:
         """The page behind those of an earlier walk; None where there is none.
 
-        Pages that are counted from the beginning move when records come or go before them: where the list is not as
-        long as it was, or does not say how long it is, the walk goes back as far as records may have moved.
+        Pages that are counted from the beginning move when records come or go before them. Where the list is not as
+        long as it was, or does not say how long it is, the walk goes back to a page with records that were read.
         """
         if begun.following is None:
             return None
         if self.kind.ahead is None or begun.current is None or not begun.size:
             return self._take(begun.following)
-        if self.total is None:
-            return self._back_to(begun.current, begun.pages - 1)
-        answer = self.fetch(begun.following)
+        answer = self.fetch(begun.following if self.total is not None else begun.current)
         total = self._stated_total(answer)
-        if total is None or total == self.total:
+        if self.total is not None and total in (None, self.total):
             return self._accept(begun.following, answer)
-        gone = max(0, self.total - total)
-        pages = max(0, begun.pages - 1 - gone // begun.size)
-        self.total, self._total_moved = total, True
-        first = Page(self._plugged(self.kind.first, self.pager), self.where, [None] * begun.size, answer)
-        requests = [first.asked, *self._plugged(self.kind.ahead, self.pager, first, begun.pages)]
-        return self._back_to(requests[pages], pages)
+        pages = begun.pages - 1
+        if self.total is not None:
+            self.total, self._total_moved = total, True
+        elif pages == 0 or self.known(self._records(answer)):
+            return self._accept_again(begun.current, answer, pages)
+        return self._step_back(begun, answer)
 
-    def _back_to(self, asked: PageRequest, pages: int) -> Page:
+    def _step_back(self, begun: Trail, answer: Answer) -> Page:
+        first = Page(self._plugged(self.kind.first, self.pager), self.where, [None] * begun.size, answer)
+        assert self.kind.ahead is not None
+        requests = [first.asked, *self._plugged(self.kind.ahead, self.pager, first, begun.pages)]
+        for pages in range(begun.pages - 1, 0, -1):
+            answer = self.fetch(requests[pages])
+            if self.known(self._records(answer)):
+                return self._accept_again(requests[pages], answer, pages)
+        return self._accept_again(requests[0], self.fetch(requests[0]), 0)
+
+    def _accept_again(self, asked: PageRequest, answer: Answer, pages: int) -> Page:
+        """A page that an earlier walk has read as well: so many lie before it."""
         self._count, self._read = pages, pages * self._size
         self._seen, self._before = {}, ()
-        return self._take(asked)
+        return self._accept(asked, answer)
 
     def _one_by_one(self, page: Page) -> Iterator[Page]:
         while True:
@@ -144,9 +155,6 @@ class Walk:
             raise PagingError(f"{self.name}: the vendor repeats a cursor: the pages would run in circles")
         self._seen[request] = None
         page = Page(asked, self.where, self._records(answer), answer)
-        if page.records and self._before == (digest(page.records) if isinstance(self._before, str) else page.records):
-            raise PagingError(f"{self.name}: page {self._count + 1} repeats the page before it")
-        self._before = page.records
         self._empty = 0 if page.records else self._empty + 1
         if self._empty > MOST_EMPTY:
             raise PagingError(f"{self.name}: {MOST_EMPTY} empty pages in a row that promise more")
@@ -154,12 +162,20 @@ class Walk:
         self._count += 1
         self._size = self._size or len(page.records)
         self._read += len(page.records)
+        moved, repeats = self.total, self._repeats(page)
         self._learn_total(page)
+        self._before = page.records
+        if repeats and moved == self.total:  # a list that changes while it is read may move its records by a page
+            raise PagingError(f"{self.name}: page {self._count} repeats the page before it")
         if self.pager.cap is not None and self._read >= self.pager.cap:
             raise PagingError(
                 f"{self.name}: the vendor gives no more than {self.pager.cap} records per query; narrow the query"
             )
         return page
+
+    def _repeats(self, page: Page) -> bool:
+        before = digest(page.records) if isinstance(self._before, str) else page.records
+        return bool(page.records) and self._before == before
 
     @property
     def trail(self) -> Trail:

@@ -116,6 +116,10 @@ def earlier(value: Value | None, seconds: float) -> Value | None:
     return value
 
 
+def _reaches(value: Value | None, floor: Value | None) -> bool:
+    return value is None or floor is None or not comparable(value, floor) or value >= floor  # type: ignore[operator]
+
+
 def comparable(a: Value, b: Value) -> bool:
     """Whether two values of a field are of one kind."""
     return type(a) is type(b) or (isinstance(a, int | float) and isinstance(b, int | float))
@@ -125,8 +129,8 @@ def comparable(a: Value, b: Value) -> bool:
 class Seen:
     """What a read has seen of its mark: the largest value, and records that must not be appended twice.
 
-    `began` is where the largest may move at most; `floor` (seconds of look-back, or a step) how far below the mark
-    the next run begins. `near` is digest -> value (None: the record has no value).
+    `base` is the mark of the last complete run, `began` where the largest may move at most. `before` are the records
+    that the last run delivered at its mark or behind it, `near` those of this one: digest -> value (None: it has none).
     """
 
     field: MarkField
@@ -135,6 +139,7 @@ class Seen:
     lookback: float = 0.0
     remember: bool = False
     largest: Value | None = None
+    before: Mapping[str, Value | None] = attrs.Factory(dict)
     near: dict[str, Value | None] = attrs.Factory(dict)
     records: int = 0
     empty: int = 0
@@ -153,13 +158,11 @@ class Seen:
         if not self.remember:
             return True
         held = digest([identity, str(value)])
-        if held in self.near:
-            return False
-        if len(self.near) < 2 * MOST_REMEMBERED:
-            self.near[held] = value
+        known = held in self.near or held in self.before
+        self.near[held] = value
         if len(self.near) >= 2 * MOST_REMEMBERED:
             self._forget()
-        return True
+        return not known
 
     @property
     def mark(self) -> Value | None:
@@ -174,21 +177,25 @@ class Seen:
         return max(seen, base)
 
     def kept(self) -> list[list[Any]]:
-        """The remembered records that the next run may meet again."""
+        """The records delivered so far that the next run may meet again."""
         self._forget()
         return [[held, value] for held, value in self.near.items()]
 
+    def left(self) -> list[list[Any]]:
+        """The same at the end, with those of the last run that are not behind the mark yet."""
+        floor = self._floor
+        earlier_ones = {held: value for held, value in self.before.items() if _reaches(value, floor)}
+        return [[held, value] for held, value in {**earlier_ones, **self.near}.items()][-MOST_REMEMBERED:]
+
+    @property
+    def _floor(self) -> Value | None:
+        return earlier(self.mark, self.lookback + 1.0)
+
     def _forget(self) -> None:
-        floor = earlier(self.mark, self.lookback + 1.0)
-        if floor is not None:
-            self.near = {
-                held: value
-                for held, value in self.near.items()
-                if value is None or not comparable(value, floor) or value >= floor  # type: ignore[operator]
-            }
+        floor = self._floor
+        self.near = {held: value for held, value in self.near.items() if _reaches(value, floor)}
         if len(self.near) > MOST_REMEMBERED:
-            kept = list(self.near.items())[-MOST_REMEMBERED:]
-            self.near = dict(kept)
+            self.near = dict(list(self.near.items())[-MOST_REMEMBERED:])
             warnings.warn(
                 f"more than {MOST_REMEMBERED:,} records at the mark of {self.field.name}: some may be appended twice",
                 MarkWarning,

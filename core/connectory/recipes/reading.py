@@ -79,7 +79,6 @@ class Reading:
         read = readers(wish, iso_as_text=True).of(wish.plan.operation.returns)
         seen = None
         if wish.filter is not None:
-            remembered = place.around or place.near
             seen = Seen(
                 field=wish.filter.field,
                 base=place.mark,
@@ -87,7 +86,8 @@ class Reading:
                 lookback=wish.options.lookback,
                 remember=wish.appends,
                 largest=place.seen,
-                near={held: value for held, value in remembered},
+                before={held: value for held, value in place.near},
+                near={held: value for held, value in place.around},
             )
             seen.records, seen.empty, seen.absent = place.counts
         return cls(wish, keys, place, seen, read, first_checked=any(place.counts))
@@ -220,7 +220,7 @@ class Reading:
             given = self.wish.filter.arguments(given, since, until)
         if trail is not None and trail.following is None:
             return iter(())
-        return self.wish.engine.walk(self.wish.plan, given, start=trail)
+        return self.wish.engine.walk(self.wish.plan, given, start=trail, known=self._known)
 
     def _first_window(self) -> Sequence[Value | None]:
         if self.place.span is not None:
@@ -308,7 +308,10 @@ class Reading:
             )
 
     def _identity(self, record: Any) -> Any:
-        found = [record.get(key) for key in self.keys] if isinstance(record, Mapping) else []
+        """What tells a record from others: its keys, or all of it."""
+        if not isinstance(record, Mapping):
+            return record
+        found = [record.get(key) for key in self.keys]
         return found if found and None not in found else sorted(map(str, record.items()))
 
     def _not_again(self, records: Sequence[Any]) -> Sequence[Any]:
@@ -317,11 +320,16 @@ class Reading:
         if not self._counted:
             return records
         known = set(self.place.tail) if overlap else set()
-        digests = [digest(self._identity(one)) if isinstance(one, Mapping) else digest(one) for one in records]
+        digests = [digest(self._identity(one)) for one in records]
         fresh = [one for one, held in zip(records, digests, strict=True) if held not in known]
         self._overlap = len(fresh) < len(records)
         self._move(tail=digests)
         return fresh
+
+    def _known(self, records: Sequence[Any]) -> bool:
+        """Whether some of these records were on the page that was read last."""
+        tail = set(self.place.tail)
+        return any(digest(self._identity(one)) in tail for one in records)
 
     @property
     def _counted(self) -> bool:
@@ -397,7 +405,7 @@ class Reading:
         """What the next run needs: the mark, and the records around it that were delivered."""
         if self.seen is None or self.seen.mark is None:
             return None
-        return {"next": self.seen.mark, "near": self.seen.kept()}
+        return {"next": self.seen.mark, "near": self.seen.left()}
 
 
 def _inside(parent: Sequence[Any] | None) -> Inside:
