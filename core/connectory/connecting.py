@@ -32,7 +32,7 @@ from connectory.plugins.registry import load_registry as _load_registry
 from connectory.retry import DEFAULT, Policy
 from connectory.secrets import Hidden, Redactor, Secret
 from connectory.settings import Project, Resolved, SettingWanted, find_project, resolve_settings
-from connectory.spec.checks.walking import walk, words_at
+from connectory.spec.checks.vendor import auth_names
 from connectory.spec.expressions import compile_expression, expression_names
 from connectory.spec.language import Auth, Limit, Spec
 from connectory.spec.load import Loaded, load_spec, read_discovered
@@ -381,22 +381,6 @@ def _choose_auth(spec: Spec, names: Mapping[str, Any]) -> tuple[int, Auth | None
 def names_kept(template: str) -> bool:
     """Whether a text names what a login's answer tells (`{{ kept.instance_url }}`)."""
     return "{{" in template and any(name.partition(".")[0] == "kept" for name in expression_names(template))
-
-
-def auth_names(auth: Auth) -> frozenset[str]:
-    """Every name that an alternative's templates use."""
-    found: set[str] = set()
-    for _, value in walk(auth):
-        for field in attrs.fields(type(value)):
-            for _, text in words_at(getattr(value, field.name), ()):
-                if "{{" in text:
-                    found |= expression_names(text)
-    if auth.options is not None:
-        for field in attrs.fields(type(auth.options)):
-            value = getattr(auth.options, field.name)
-            if isinstance(value, str) and "{{" in value:
-                found |= expression_names(value)
-    return frozenset(found)
 
 
 def _token_key(spec: Spec, base: str, number: int, settings: Mapping[str, Any]) -> TokenKey:

@@ -15,7 +15,7 @@ import attrs
 from connectory.clock import ManualClock
 from connectory.plugins.registry import Registry
 from connectory.spec.load import Loaded
-from connectory.testing.cassettes import Cassette
+from connectory.testing.cassettes import Cassette, Recorded
 from connectory.testing.recording import Target, Wanted, accept, record
 from connectory.testing.replaying import prepared
 from emulators.server import Emulator
@@ -32,7 +32,8 @@ def nothing(emulator: Any) -> None:
 class Talk:
     """A call to record. `knobs` make the emulator, `before` changes it; `errors` keeps what fails or is refused.
 
-    `server` names the one of the spec's servers that is meant, where that is not the first.
+    `server` names the one of the spec's servers that is meant, where that is not the first. With `settings_refused`
+    the settings are all there is: nothing is sent.
     """
 
     operation: str
@@ -40,9 +41,10 @@ class Talk:
     label: str | None = None
     settings: Mapping[str, Any] = attrs.Factory(dict)
     knobs: Mapping[str, Any] = attrs.Factory(dict)
-    before: Callable[[Any], None] = nothing
+    before: Callable[[Any], object] = nothing
     errors: bool = False
     server: str = ""
+    settings_refused: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +61,8 @@ class Vendor:
 
 def recorded(registry: Registry, loaded: Loaded, vendor: Vendor, talk: Talk) -> Cassette:
     """The cassette of a call. Raises ConnectoryError where it cannot be recorded."""
+    if talk.settings_refused:
+        return _refused(registry, loaded, vendor, talk)
     clock = ManualClock(START)
     with new_home(), vendor.emulator(clock=clock, **{**vendor.knobs, **talk.knobs}) as emulator:
         talk.before(emulator)
@@ -74,6 +78,21 @@ def recorded(registry: Registry, loaded: Loaded, vendor: Vendor, talk: Talk) -> 
         wanted = Wanted(operation=talk.operation, arguments=talk.given, label=talk.label, errors=talk.errors)
         cassette = record(registry, loaded, wanted, target)
     return _at(registry, loaded, cassette, talk.server) if talk.server else cassette
+
+
+def _refused(registry: Registry, loaded: Loaded, vendor: Vendor, talk: Talk) -> Cassette:
+    """A call for which the settings are wrong: no server has a part in it."""
+    cassette = Cassette(
+        vendor=vendor.name,
+        operation=talk.operation,
+        label=talk.label or "",
+        arguments=talk.given,
+        settings=talk.settings,
+        recorded=Recorded(vendor.said),
+        clock=int(START),
+        gives={"refused": []},
+    )
+    return accept(registry, loaded, cassette)
 
 
 def _at(registry: Registry, loaded: Loaded, cassette: Cassette, server: str) -> Cassette:

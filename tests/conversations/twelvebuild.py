@@ -118,6 +118,15 @@ def talks() -> Iterator[Talk]:
     yield Talk(operation="projects.add", given={"name": "B", "product": "none"}, label="none refused", errors=True)
     yield Talk(operation="projects.add", given={"name": "Bridge ☃"}, label="refused", errors=True)
     yield Talk(operation="projects.add", given=WRONG, label="wrong arguments", errors=True)
+    hours = {"name": "B", "questions_time": 24, "update_time": 0}
+    yield Talk(operation="projects.add", given=hours, label="wrong hours", errors=True)
+    good = {"api_key": "placeholder-api_key", "login": "planner@builder.example"}
+    for label, settings in (
+        ("no key", {**good, "api_key": None}),
+        ("no locale", {**good, "locale": "Dutch"}),
+        ("not written so", {**good, "write_as": "multipart"}),
+    ):
+        yield Talk(operation="phases.list", label=label, settings=settings, settings_refused=True)
     yield Talk(operation="projects.add", given={"city": "Delft"}, label="no name", errors=True)
     for written in ("query", "json"):
         yield Talk(

@@ -1,8 +1,4 @@
-"""Every change of one thing in a spec that would alter a request, a page walk, a batch or an outcome.
-
-What only tells (about, docs, examples, labels, notes) is left alone, and so is a plain field of an open type: values
-pass there without being declared.
-"""
+"""Every change of one thing in a spec that would alter a request, a page walk, a batch or an outcome."""
 
 from __future__ import annotations
 
@@ -20,13 +16,8 @@ from connectory.spec.problems import Path
 from connectory.spec.spots import Spot, spots_in
 from connectory.spec.trees import Array, Node, Table, Text
 from connectory.testing.rewording import beside, other_addresses, other_paths, rewordings
+from connectory.testing.silence import is_the_same, is_silent, written_types
 
-_SILENT: Final = re.compile(
-    r"Spec\.(name|connectory|extends|docs|verify|assumed|sources)|Family\.discover|(Example|Discover)\b.*"
-    r"|.*\.(about|obtain|example|examples|labels|personal|deprecated)"
-)
-_PLAIN_FIELD: Final = re.compile(r"((list|map) of )*(str|int\d*|byte|bool|float|any|uuid|url)( (personal|deprecated))*")
-_TELLING: Final = frozenset({"type", "about", "example", "labels", "personal", "deprecated"})
 _KINDS: Final = {"Auth": "auth", "Pager": "pagers", "Rule": "outcomes", "Batch": "batches"}
 _ADDRESSES: Final = frozenset(
     {*(f"Operation.{method}" for method in METHODS), "Token.get", "Token.post", "Spec.servers"}
@@ -52,10 +43,11 @@ class Mutant:
 def mutants_of(registry: Registry, tree: Table) -> Iterator[Mutant]:
     """Every mutant of a spec, in the order of its file. The loader may refuse some of them."""
     lists: set[Path] = set()
+    written = written_types(tree)
     for spot in spots_in(registry, tree):
-        if _SILENT.fullmatch(spot.place):
+        if is_silent(tree, spot, written):
             continue
-        yield from _of_key(tree, spot) if spot.is_key else _of_scalar(registry, tree, spot)
+        yield from _of_key(tree, spot) if spot.is_key else _of_scalar(registry, tree, spot, written)
         for length, step in enumerate(spot.path):
             if isinstance(step, int) and (path := spot.path[:length]) not in lists:
                 lists.add(path)
@@ -68,30 +60,11 @@ def _mutant(path: Path, at: Node, change: str, tree: Node) -> Mutant:
 
 def _of_key(tree: Table, spot: Spot) -> Iterator[Mutant]:
     named_by_author = spot.field is None
-    if named_by_author and _declares_only(tree, spot.path):
-        return
-    if spot.place == "Field.type" and _is_plain(node_at(tree, spot.path)):
-        return  # then it is `any`, which takes what the type takes
     yield _mutant(spot.path, spot.text, f"without '{spot.text}'", without_node(tree, spot.path))
     if named_by_author and spot.text != "*":
         condition = spot.kind is words.Test
         for name in other_paths(spot.text, ()) if condition else [f"{spot.text}x"]:
             yield _mutant(spot.path, spot.text, f"key '{name}' for '{spot.text}'", with_key(tree, spot.path, name))
-
-
-def _declares_only(tree: Table, path: Path) -> bool:
-    if len(path) != 3 or path[0] != "types" or path[2] == "*":
-        return False
-    fields, field = node_at(tree, path[:2]), node_at(tree, path)
-    if not isinstance(fields, Table) or Text("*") not in fields:
-        return False
-    if isinstance(field, Table):
-        return set(field) <= _TELLING and _is_plain(field.get(Text("type"), Text("any")))
-    return _is_plain(field)
-
-
-def _is_plain(expression: Node) -> bool:
-    return isinstance(expression, Text) and _PLAIN_FIELD.fullmatch(expression) is not None
 
 
 def _of_list(tree: Table, path: Path) -> Iterator[Mutant]:
@@ -107,9 +80,9 @@ def _of_list(tree: Table, path: Path) -> Iterator[Mutant]:
             yield _mutant(here, item, f"items {number + 1} and {number + 2} swapped", with_swap(tree, here))
 
 
-def _of_scalar(registry: Registry, tree: Table, spot: Spot) -> Iterator[Mutant]:
+def _of_scalar(registry: Registry, tree: Table, spot: Spot, written: frozenset[str]) -> Iterator[Mutant]:
     for after in dict.fromkeys(_changes(registry, tree, spot)):
-        if after != spot.text:
+        if after != spot.text and not is_the_same(tree, spot, after, written):
             said = _difference(str(spot.text), after)
             yield _mutant(spot.path, spot.text, said, with_text(tree, spot.path, after))
 
@@ -121,6 +94,8 @@ def _changes(registry: Registry, tree: Table, spot: Spot) -> Iterator[str]:
         yield from beside(spot.text, cast(Table, tree.get(Text(section), Table())))
     elif spot.kind is bool and spot.field is not None and spot.field.default is (spot.text != "true"):
         return  # as if the key were not there
+    elif spot.place == "Operation.does":
+        yield "write" if spot.text == "read" else "read"  # a write that destroys is asked about, and called the same
     elif spot.place.endswith(".use"):
         yield from beside(spot.text, getattr(registry, _KINDS[cast(Any, re.match(r"\w+", spot.place))[0]]))
     elif spot.place in _ADDRESSES:

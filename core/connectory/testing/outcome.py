@@ -15,6 +15,7 @@ from connectory.connector import Connector, items_name
 from connectory.errors import CallError, ConnectoryError, InputError, LimitReached
 from connectory.operation import Plan
 from connectory.records import Records
+from connectory.spec.typeexpr import Named
 from connectory.testing.fitting import misfits
 
 Gives = dict[str, Any]
@@ -44,7 +45,7 @@ def perform(
         except InputError as why:
             if not refusals:
                 raise
-            gives = {"refused": [_refused(line) for line in str(why).splitlines()]}
+            gives = {"refused": refused_names(why)}
         except ConnectoryError as why:
             gives = _error(why)
     if names := sorted({w.category.__name__ for w in told if issubclass(w.category, UserWarning)}):
@@ -52,10 +53,10 @@ def perform(
     return gives
 
 
-def _refused(line: str) -> str:
-    """The argument that a line of a refusal is about; our own words may change."""
-    found = re.search("'(.+?)'", line)
-    return found[1] if found else line
+def refused_names(why: InputError) -> list[str]:
+    """The arguments or settings that a refusal is about; our own words may change."""
+    lines = str(why).splitlines()
+    return [found[1] if (found := re.search("'(.+?)'", line)) else line for line in lines]
 
 
 def _perform(connector: Connector, plan: Plan, arguments: dict[str, Any], limit: int | None) -> Gives:
@@ -68,7 +69,7 @@ def _perform(connector: Connector, plan: Plan, arguments: dict[str, Any], limit:
     read = record if plan.read is None or record is None else plan.read(record)
     if read is None:
         return {"word": word}
-    return {"word": word, "record": shown(read), "digest": digest([read]), **_misfits(connector, plan, [read])}
+    return {"word": word, "record": shown(read), "digest": digest([read]), **_typed(connector, plan, [read])}
 
 
 def _list(connector: Connector, plan: Plan, arguments: dict[str, Any], complete: bool, limit: int | None) -> Gives:
@@ -92,7 +93,7 @@ def _list(connector: Connector, plan: Plan, arguments: dict[str, Any], complete:
     if plan.pager is not None and records.stated_total is not None:
         gives["total"] = records.stated_total
     if found:
-        gives |= {"first": shown(found[0]), "digest": digest(found), **_misfits(connector, plan, found)}
+        gives |= {"first": shown(found[0]), "digest": digest(found), **_typed(connector, plan, found)}
     return gives
 
 
@@ -128,11 +129,17 @@ def _deliver(connector: Connector, plan: Plan, arguments: dict[str, Any]) -> Giv
     return gives
 
 
-def _misfits(connector: Connector, plan: Plan, records: list[Any]) -> Gives:
-    """Where the answer is not what the spec declares, each place once."""
-    spec = connector.engine.spec
+def _typed(connector: Connector, plan: Plan, records: list[Any]) -> Gives:
+    """How many records their declared key tells apart, and where they are not what the spec declares, each once."""
+    spec, expression = connector.engine.spec, plan.operation.returns
+    fields = spec.types[expression.name] if isinstance(expression, Named) else {}
+    keys = [name for name, field in fields.items() if field.key]
+    told = {json.dumps([plainly(record.get(name)) for name in keys]) for record in records if isinstance(record, dict)}
+    gives: Gives = {"keys": len(told)} if keys else {}
     said = dict(fault for record in records for fault in misfits(spec.types, plan.operation.returns, record))
-    return {"misfits": {place or ".": what for place, what in sorted(said.items())}} if said else {}
+    if said:
+        gives["misfits"] = {place or ".": what for place, what in sorted(said.items())}
+    return gives
 
 
 def _error(why: ConnectoryError) -> Gives:

@@ -13,9 +13,9 @@ import attrs
 from connectory.auth.rotation import Rotation
 from connectory.auth.tokens import TokenStore
 from connectory.clock import ManualClock
-from connectory.connecting import Parts, connect_spec
+from connectory.connecting import Parts, connect_spec, settings_of
 from connectory.connector import Connector
-from connectory.errors import ConnectoryError, Fault, InputError
+from connectory.errors import ConnectoryError, Fault, InputError, SettingError
 from connectory.limits.memory import MemoryLedger
 from connectory.plugins.registry import Registry
 from connectory.secrets import Secret
@@ -27,7 +27,7 @@ from connectory.testing.cassettes import Cassette, Exchange, read_cassette
 from connectory.testing.examples import ExamplePlayer, check_example
 from connectory.testing.files import with_files
 from connectory.testing.matching import Asked, Mismatch
-from connectory.testing.outcome import Gives, perform
+from connectory.testing.outcome import Gives, perform, refused_names
 from connectory.testing.player import (
     Deviated,
     Deviation,
@@ -106,11 +106,26 @@ class Played:
 
     gives: Gives
     differences: tuple[Difference, ...]
-    blame: Blame
+    blame: Blame | None  # None where the settings were refused
 
 
 def play(registry: Registry, loaded: Loaded, cassette: Cassette, watch: Watch | None = None) -> Played:
     """Make the call against the recorded answers."""
+    try:
+        return _play(registry, loaded, cassette, watch)
+    except SettingError as why:
+        return _refused(loaded, cassette, why)
+
+
+def _refused(loaded: Loaded, cassette: Cassette, why: SettingError) -> Played:
+    """A conversation that does not begin, for its settings are wrong; that may be what was recorded."""
+    gives = {"refused": refused_names(why)}
+    if cassette.gives is not None and "refused" in cassette.gives and not cassette.exchanges:
+        return Played(gives, (), None)
+    return Played(gives, (Difference(str(why), fault_at(loaded, ("settings",), "")),), None)
+
+
+def _play(registry: Registry, loaded: Loaded, cassette: Cassette, watch: Watch | None) -> Played:
     player = Player(cassette.exchanges, cassette.name)
     with prepared(registry, loaded, cassette.operation, cassette.settings, cassette.clock) as connector:
         blame = Blame(loaded, connector.engine)
@@ -174,9 +189,10 @@ def prepared(
             environ={},
             make_key=numbered_keys(operation),
         )
-        values = stand_in_settings(loaded, settings)
+        given = stand_in_settings(loaded, settings)
         if "server" in settings:
-            values["server"] = settings["server"]
+            given["server"] = settings["server"]
+        values = settings_of(loaded, registry, given, environ={})
         yield connect_spec(loaded, registry, values, parts=parts, max_wait=PATIENCE)
 
 
@@ -203,7 +219,7 @@ def stand_in_settings(loaded: Loaded, settings: Mapping[str, Any]) -> dict[str, 
             continue
         secret = setting.type == Scalar("secret")
         given = settings.get(name)
-        if given is None and setting.required and setting.default is None:
+        if name not in settings and setting.required and setting.default is None:
             given = placeholder(loaded, name) if secret else _made_up(setting.type, setting.example)
         values[name] = Secret(str(given)) if secret and given is not None else given
     if not settings:
@@ -213,7 +229,7 @@ def stand_in_settings(loaded: Loaded, settings: Mapping[str, Any]) -> dict[str, 
 
 def _credentials(loaded: Loaded, values: Mapping[str, Any]) -> dict[str, Any]:
     """Where no required setting gives credentials, placeholders for those of the first alternative."""
-    from connectory.connecting import auth_names
+    from connectory.spec.checks.vendor import auth_names
 
     if not loaded.spec.auth:
         return {}
@@ -321,6 +337,11 @@ def _compare(loaded: Loaded, played: Played, cassette: Cassette) -> Iterator[Dif
         return
     made, recorded = played.gives, cassette.gives
     operation, blame = cassette.operation, played.blame
+    if blame is None:
+        if made != recorded:
+            place = fault_at(loaded, ("settings",), "")
+            yield Difference("what is said of the settings differs", place, str(made), str(recorded))
+        return
     where = str(cassette.file or cassette.name)
     places = {
         "error": blame.outcome,

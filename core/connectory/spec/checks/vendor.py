@@ -11,12 +11,14 @@ from typing import Any, Final
 import attrs
 
 from connectory.errors import nearest
+from connectory.spec.checks.walking import walk, words_at
+from connectory.spec.expressions import expression_names
 from connectory.spec.grants import NEEDED
 from connectory.spec.keys import key_of
 from connectory.spec.language import Auth, Batch, Family, Limit, Rule, Spec, Token
 from connectory.spec.problems import Path, Problem
 from connectory.spec.typeexpr import Scalar
-from connectory.spec.words import Lifetime, Place, Slot
+from connectory.spec.words import Lifetime, Place, Setting, Slot
 
 _OWN_WORDS = "server concurrent allow_http token kept since until given value profile project max_wait"
 RESERVED: Final = frozenset(_OWN_WORDS.split())
@@ -65,10 +67,36 @@ def _auth(path: Path, auth: Auth, spec: Spec) -> Iterator[Problem]:
     sends = auth.bearer or auth.basic or auth.headers or auth.query or auth.cookies or auth.use
     if not sends:
         yield path, "nothing is sent: add bearer, basic, headers, query, cookies or use", False
+    used = auth_names(auth) & spec.settings.keys()
+    if used and not any(_may_be_secret(spec.settings[name]) for name in used):
+        message = (
+            f"nothing secret proves a call: say type: secret of {' or '.join(sorted(used))} (else it belongs to send)"
+        )
+        yield path, message, False
     if auth.bearer is not None and auth.basic is not None:
         yield (*path, "basic"), "bearer and basic exclude each other: both are the header Authorization", True
     if auth.token is not None:
         yield from _token((*path, "token"), auth.token, spec)
+
+
+def auth_names(auth: Auth) -> frozenset[str]:
+    """Every name that an alternative's templates use."""
+    found: set[str] = set()
+    for _, value in walk(auth):
+        for field in attrs.fields(type(value)):
+            for _, text in words_at(getattr(value, field.name), ()):
+                if "{{" in text:
+                    found |= expression_names(text)
+    if auth.options is not None:
+        for field in attrs.fields(type(auth.options)):
+            value = getattr(auth.options, field.name)
+            if isinstance(value, str) and "{{" in value:
+                found |= expression_names(value)
+    return frozenset(found)
+
+
+def _may_be_secret(setting: Setting) -> bool:
+    return setting.type == Scalar("secret") or setting.value is not None
 
 
 def _token(path: Path, token: Token, spec: Spec) -> Iterator[Problem]:
