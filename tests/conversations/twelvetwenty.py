@@ -13,28 +13,32 @@ from emulators.twelvetwenty import TwelveTwenty
 FIRST = made.FIRST_ID
 STUDENT, COMPANY, CONTACT = FIRST["students"], FIRST["companies"], FIRST["contacts"]
 AT = "2026-05-20T18:25:43Z"
-PICKED = {"Id": 10607302994202, "Name": "Undergraduate", "AttributeId": 10607302970003}
+PICKED = {"Id": 10607302994202, "Name": "Undergraduate", "AttributeId": 10607302970003, "Order": 2}
 CUSTOM = {"custom_attribute_10607302981934": "rows", "custom_attribute_10607302981936": None}
 # Everything that each record may be written with.
 STUDENT_BODY: Mapping[str, Any] = {
     **{"StudentId": "S0000001", "FirstName": "Homer", "MiddleName": "J", "LastName": "Simpson"},
     **{"EmailAddress": "homer@springfield.example", "PreferredEmailAddress": "h@springfield.example"},
-    **{"LinkedInProfileUrl": "https://linkedin.example/in/homer", "Gender": "male", "IsEnrolled": True},
-    **{"IsAlumni": False, "JoinDate": "2026-01-05T08:00:00Z", "GraduationYearId": 2028, "GraduationClass": "2028"},
+    **{"LinkedInProfileUrl": "https://linkedin.example/in/homer", "Gender": {"Id": 2}, "IsEnrolled": True},
+    **{"IsAlumni": False, "JoinDate": "2026-01-05T08:00:00Z", "GraduationYearId": 2028, "GraduationClass": 2028},
     **{name: PICKED for name in ("Program", "College", "DegreeLevel", "YearsExperience", "WorkAuthorization")},
     **{name: PICKED for name in ("Ethnicity1", "Ethnicity2", "CountryOfCitizenship", "AssignedAdvisor")},
     **{name: PICKED for name in ("OutcomeStatusInternship", "OutcomeStatusPostGraduation")},
     **{"GraduationTerm": {"Id": 10607302990202}, "YearIds": [2027, 2028]},
-    **{"StudentGroups": [{"Id": 5, "Name": "Bowling"}], "StudentClubs": [7], "Addresses": [{"City": "Springfield"}]},
+    **{
+        "StudentGroups": [{"Id": 5, "Name": "Bowling", "Order": 1}],
+        "StudentClubs": [7],
+        "Addresses": [{"City": "Springfield"}],
+    },
     **{"RoleId": 1, "VisibilityId": 2, "IncludeInResumeBook": True, "HasPhoto": False},
     **{"IsMultipleEnrollmentLinkedAccount": True, "MultipleEnrollmentLinkedAccountUserId": 270067010400000},
-    **{"CustomAttributeValues": CUSTOM, "Nickname": "Homie"},
+    **{"CustomAttributeValues": CUSTOM, "Nickname": ["Homie"]},
 }
 COMPANY_BODY: Mapping[str, Any] = {
     **{"Name": "Globex", "Website": "https://globex.example", "NumberOfEmployeesName": "51-200"},
     **{"AccountManagerName": "Ada Wu", "OutreachLeadName": "Mei Smith", "OutreachPriorityName": "High"},
     **{"Industries": [{"Id": 3, "Name": "Energy"}], "ParentId": 7, "ParentCompanyName": "Shelbyville Power"},
-    **{"IsAdminApproved": True, "CustomAttributeValues": CUSTOM, "Motto": "Onwards"},
+    **{"IsAdminApproved": True, "CustomAttributeValues": CUSTOM, "Motto": {"la": "Porro"}},
 }
 CONTACT_BODY: Mapping[str, Any] = {
     **{"FirstName": "Hank", "LastName": "Scorpio", "PreferredName": "Hank", "PrefixName": "Mr", "CompanyId": 7},
@@ -44,14 +48,14 @@ CONTACT_BODY: Mapping[str, Any] = {
     **{"LinkedInProfileUrl": "https://linkedin.example/in/hank", "AlumniGraduationYear": 1998, "HasPhoto": False},
     **{"AlumniGraduationProgramName": "MBA", "AssignedAdvisorName": "Ada Wu", "CompanyHistory": ["Globex"]},
     **{"AdditionalInformation": "Likes hammocks.", "IsAdminApproved": True, "CustomAttributeValues": CUSTOM},
-    **{"Hobby": "Hammocks"},
+    **{"Hobby": ["Hammocks"]},
 }
 NOTE_BODY: Mapping[str, Any] = {
     **{"PrimaryEntityTypeId": 2201, "PrimaryEntityId": 7, "AssociatedEntityType1Id": 2301, "AssociatedEntity1Id": 9},
     **{"AssociatedEntityType2Id": 1001, "AssociatedEntity2Id": 11, "Text": "Called Hank.", "Date": AT},
     **{"StudentNoteTypeId": 1, "StudentNoteTypeName": "Call", "CompanyNoteTypeId": 2, "CompanyNoteTypeName": "Call"},
     **{"OwnerId": 3, "OwnerName": "Ada Wu", "CreatorName": "Mei Smith", "FileId": 5, "FileName": "Hank.pdf"},
-    **{"VisibilityId": 1, "CampaignIds": [4], "Mood": "good"},
+    **{"VisibilityId": 1, "CampaignIds": [4], "Mood": 7},
 }
 BODIES = {"students": STUDENT_BODY, "companies": COMPANY_BODY, "contacts": CONTACT_BODY, "notes": NOTE_BODY}
 READ_ONLY = {"students": ("Id", "FullName", "ModifyDate"), "notes": ("Id", "ModifyDate")}
@@ -106,6 +110,27 @@ def entities() -> Iterator[Talk]:
             yield Talk(operation=f"{kind}.create", given=given, label=f"{name} given", errors=True)
 
 
+def refused() -> Iterator[Talk]:
+    """What holds no longer than it is declared."""
+    for kind, body in (
+        ("students", {"StudentGroups": [{"Name": "Bowling"}]}),
+        ("students", {"StudentGroups": [{"Id": "five"}]}),
+        ("students", {"StudentClubs": "Chess"}),
+        ("students", {"Addresses": "Springfield"}),
+        ("students", {"CustomAttributeValues": "rows"}),
+        ("students", {"College": {"Name": "Business"}}),
+        ("students", {"StudentId": 7}),
+        ("companies", {"Industries": [{"Name": "Energy"}]}),
+        ("companies", {"CustomAttributeValues": "rows"}),
+        ("contacts", {"CustomAttributeValues": "rows"}),
+    ):
+        name, value = next(iter(body.items()))
+        label = f"{name} {type(value[0] if isinstance(value, list) else value).__name__}"
+        if isinstance(value, list):
+            label = f"{name} {'-'.join(value[0])}"
+        yield Talk(operation=f"{kind}.create", given={"body": body}, label=f"{label} wrong", errors=True)
+
+
 def add_and_fail(kind: str, emulator: TwelveTwenty) -> None:
     """A record, and a write of it that fails."""
     add(kind, emulator)
@@ -150,9 +175,9 @@ def lists() -> Iterator[Talk]:
     yield Talk(operation="job_postings.query", given=query, label="everything", knobs={"job_postings": 3})
     yield Talk(
         operation="job_postings.query",
-        label="500 pages",
+        label="after a 500",
         knobs={"job_postings": 1},
-        before=lambda vendor: vendor.fail(status=500),
+        before=lambda vendor: vendor.fail(status=500, match="post-query"),
     )
     yield Talk(operation="job_postings.query", given={"complete": True}, label="completed", knobs={"job_postings": 2})
     asked = {name: 1 if isinstance(value, str | list) else "x" for name, value in query.items()}
@@ -178,7 +203,7 @@ def lists() -> Iterator[Talk]:
 def job_filter() -> dict[str, Any]:
     return {
         **{"SelectedIds": [1, 2], "CustomFilterTypeId": 3, "TypeId": 4, "HasValue": True, "IsExcluded": False},
-        **{"DisplayIndex": 0, "Own": "x"},
+        **{"DisplayIndex": 0, "Own": 5},
     }
 
 
@@ -278,6 +303,6 @@ VENDOR = Vendor(
     name="12twenty",
     emulator=TwelveTwenty,
     settings={"school": "hilltop", "api_key": "key/of+hilltop=="},
-    talks=(*entities(), *lists(), *calls(), *batches()),
+    talks=(*entities(), *refused(), *lists(), *calls(), *batches()),
     knobs={"students": 3, "other_students": 1, "companies": 3, "contacts": 3, "notes": 3, "job_postings": 3},
 )

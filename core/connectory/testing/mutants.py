@@ -16,7 +16,7 @@ from connectory.spec.problems import Path
 from connectory.spec.spots import Spot, spots_in
 from connectory.spec.trees import Array, Node, Table, Text
 from connectory.testing.rewording import beside, other_addresses, other_paths, rewordings
-from connectory.testing.silence import is_the_same, is_silent, written_types
+from connectory.testing.silence import is_silent, is_the_same, written_types
 
 _KINDS: Final = {"Auth": "auth", "Pager": "pagers", "Rule": "outcomes", "Batch": "batches"}
 _ADDRESSES: Final = frozenset(

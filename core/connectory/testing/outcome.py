@@ -134,7 +134,8 @@ def _typed(connector: Connector, plan: Plan, records: list[Any]) -> Gives:
     spec, expression = connector.engine.spec, plan.operation.returns
     fields = spec.types[expression.name] if isinstance(expression, Named) else {}
     keys = [name for name, field in fields.items() if field.key]
-    told = {json.dumps([plainly(record.get(name)) for name in keys]) for record in records if isinstance(record, dict)}
+    found = [[record.get(name) for name in keys] for record in records if isinstance(record, dict)]
+    told = {json.dumps(plainly(key)) for key in found if None not in key}
     gives: Gives = {"keys": len(told)} if keys else {}
     said = dict(fault for record in records for fault in misfits(spec.types, plan.operation.returns, record))
     if said:

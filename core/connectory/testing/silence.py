@@ -17,6 +17,7 @@ _TALK: Final = re.compile(
     r"|.*\.(about|obtain|example|examples|labels|personal|deprecated)"
 )
 _PLAIN: Final = re.compile(r"((list|map) of )*(str|int\d*|byte|bool|float|any|uuid|url)")
+_CONVERTED: Final = re.compile(r"\b(date|time|datetime|decimal)\b")
 _SAID: Final = frozenset({"about", "example", "labels", "personal", "deprecated"})
 _FOR_WRITERS: Final = frozenset(
     {"required", "read_only", "write_only", "unique", "default", "pattern", "least", "most"}
@@ -51,7 +52,24 @@ def _is_undeclared_alike(tree: Table, path: Path, written: bool) -> bool:
     fields = node_at(tree, path[:2])
     if written and not (isinstance(fields, Table) and Text("*") in fields):
         return False
-    return _PLAIN.fullmatch(kind) is not None and not (marks if written else marks - _FOR_WRITERS)
+    if written:
+        return _PLAIN.fullmatch(kind) is not None and not marks
+    return not _is_converted(tree, kind, ()) and not marks - _FOR_WRITERS
+
+
+def _is_converted(tree: Table, kind: str, seen: tuple[str, ...]) -> bool:
+    """Whether a value of a type, or something in it, is read as more than what it came as."""
+    if _CONVERTED.search(kind):
+        return True
+    types = tree.get(Text("types"))
+    declared = types if isinstance(types, Table) else Table()
+    for name in _NAME.findall(kind):
+        fields = declared.get(Text(name))
+        if isinstance(fields, Table) and name not in seen:
+            inner = [facts(field)[0] for field in fields.values()]
+            if any(_is_converted(tree, one, (*seen, name)) for one in inner):
+                return True
+    return False
 
 
 def is_the_same(tree: Table, spot: Spot, after: str, written: frozenset[str]) -> bool:
@@ -66,7 +84,9 @@ def is_the_same(tree: Table, spot: Spot, after: str, written: frozenset[str]) ->
     if spot.path[2] == "*":
         return True
     (one, marks), (other, others) = facts(spot.text), facts(Text(after))
-    return one == other and marks - _FOR_WRITERS == others - _FOR_WRITERS
+    return (
+        one == other or (other == "any" and _PLAIN.fullmatch(one) is not None)
+    ) and marks - _FOR_WRITERS == others - _FOR_WRITERS
 
 
 def facts(field: Node) -> tuple[str, frozenset[str]]:
