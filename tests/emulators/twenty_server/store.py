@@ -326,7 +326,7 @@ def _absorb(thing: ObjectType, merged: Record, other: Record) -> None:
             continue
         mine, theirs = merged[column], other[column]
         if field.type == "EMAILS":
-            texts = [text for one in (mine, theirs) for text in (one["primaryEmail"], *one["additionalEmails"])]
+            texts = [text for one in (mine, theirs) for text in (one["primaryEmail"], *(one["additionalEmails"] or ()))]
             first, *rest = list(dict.fromkeys(filter(None, texts))) or [""]
             merged[column] = {"primaryEmail": first, "additionalEmails": rest}
         elif field.type == "PHONES" and not mine["primaryPhoneNumber"] and not theirs["primaryPhoneNumber"]:

@@ -1,0 +1,256 @@
+"""What is said to Twenty beside what was recorded from a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import attrs
+
+from conversations.talk import Talk, Vendor
+from emulators.twenty import Twenty
+
+ONE, TWO, GONE, NEW, NOBODY = (f"20202020-b000-4485-94de-70c2a98dae{number:02x}" for number in range(5))
+COMPANY = "20202020-c000-4485-94de-70c2a98daef2"
+AT = "2026-05-20T18:25:43Z"
+LINK = {"primaryLinkUrl": "https://one.example", "primaryLinkLabel": "one", "secondaryLinks": None}
+TEXT = {"blocknote": None, "markdown": "Called *twice*."}
+
+# The objects, and everything that each may be written with.
+BODIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "people": (
+        "person",
+        {
+            **{"name": {"firstName": "Homer", "lastName": "Simpson"}, "jobTitle": "Inspector"},
+            **{"emails": {"primaryEmail": "homer@one.example", "additionalEmails": ["h@one.example"]}},
+            **{"phones": {"primaryPhoneNumber": "5557334", "primaryPhoneCountryCode": "US"}},
+            **{"linkedinLink": {**LINK, "primaryLinkUrl": "https://linkedin.example/in/homer"}, "position": 2.5},
+        },
+    ),
+    "companies": (
+        "company",
+        {
+            **{"name": "Globex", "domainName": LINK, "employees": 12, "tagline": "Onwards", "position": 2},
+            **{"linkedinLink": LINK, "address": {"addressStreet1": "742 Evergreen", "addressLat": 44.5}},
+            **{"annualRevenue": {"amountMicros": 12_000_000, "currencyCode": "USD"}},
+        },
+    ),
+    "opportunities": (
+        "opportunity",
+        {
+            **{"name": "Sector 7G", "amount": {"amountMicros": 5_000_000, "currencyCode": "EUR"}, "closeDate": AT},
+            **{"stage": "NEW", "position": 1},
+        },
+    ),
+    "notes": ("note", {"title": "Call", "bodyV2": TEXT, "position": 1}),
+    "tasks": ("task", {"title": "Call", "bodyV2": TEXT, "dueAt": AT, "status": "TODO", "position": 1}),
+    "note_targets": ("note_target", {"position": 1}),
+    "task_targets": ("task_target", {"position": 1}),
+}
+
+
+def wire(plural: str) -> str:
+    head, *rest = plural.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def stored(plural: str, vendor: Twenty) -> None:
+    """Two records, and one in the trash."""
+    body = BODIES[plural][1]
+    records = [{"id": id, **_distinct(body, number)} for number, id in enumerate((ONE, TWO, GONE))]
+    records[2]["deletedAt"] = "2026-05-01T00:00:00.000Z"
+    vendor.load(**{wire(plural): records})
+
+
+def _distinct(body: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """The body without what must be unique."""
+    made = {name: value for name, value in body.items() if name not in ("emails", "domainName")}
+    if "emails" in body:
+        made["emails"] = {"primaryEmail": f"person.{number}@one.example", "additionalEmails": None}
+    return made
+
+
+def of_object(plural: str) -> Iterator[Talk]:
+    singular, whole = BODIES[plural]
+    body = dict(whole) if plural in ("people", "companies") else whole
+    change = {name: value for name, value in body.items() if name in ("title", "jobTitle", "tagline", "position")}
+    by_id = {"id": {"in": [ONE, TWO]}}
+    asked = {"before": partial(stored, plural)}
+
+    def talk(verb: str, given: Mapping[str, Any], label: str = "emulated", **more: Any) -> Talk:
+        name = verb if "." in verb else f"{plural}.{verb}"
+        return Talk(operation=name, given=given, label=label, **{**asked, **more})
+
+    yield talk("list", {"order_by": "createdAt[DescNullsLast]", "depth": 1})
+    yield talk("list", {"filter": f'id[in]:["{ONE}"]'}, "filtered")
+    yield talk("get", {"id": ONE, "depth": 1})
+    yield talk("get", {"id": NOBODY}, "missing", errors=True)
+    yield talk("create", {"body": {"id": NEW, **body}, "depth": 1})
+    yield talk("create", {"body": {"id": ONE, **_distinct(body, 0)}, "upsert": True}, "upsert")
+    yield talk("create_many", {"items": [{"id": NEW, **body}], "depth": 1})
+    yield talk("upsert_many", {"items": [{"id": NEW, **body}, {"id": ONE, **_distinct(body, 0)}], "depth": 1})
+    yield talk("upsert_many", {"items": [{**body}]}, "made key")
+    yield talk("update", {"id": ONE, "body": change, "depth": 1})
+    yield talk("update_many", {"ids": [ONE, TWO], "body": change, "depth": 1})
+    yield talk("update_where", {"filter": f'id[in]:["{ONE}","{TWO}"]', "body": change, "depth": 1})
+    yield talk("delete", {"id": ONE})
+    yield talk("delete", {"id": ONE, "soft_delete": False}, "for ever")
+    yield talk("delete_many", {"ids": [ONE, TWO]})
+    yield talk("delete_where", {"filter": f'id[eq]:"{TWO}"'})
+    yield talk("restore", {"id": GONE, "depth": 1})
+    yield talk("restore", {"id": NOBODY}, "missing", errors=True)
+    yield talk("restore_where", {"filter": f'id[eq]:"{GONE}"', "depth": 1})
+    yield talk("duplicates", {"ids": [ONE], "depth": 1})
+    yield talk("duplicates", {"data": [_distinct(body, 1)]}, "by data")
+    merge = {"ids": [ONE, TWO], "conflict_priority_index": 1, "depth": 1}
+    yield talk("merge", {**merge, "dry_run": True})
+    yield talk("merge", {**merge, "conflict_priority_index": 0}, "first wins")
+    group = {"group_by": [{"createdAt": {"granularity": "YEAR"}}], "aggregate": ["countNotEmptyId"]}
+    yield talk("group", {**group, "filter": f'id[in]:["{ONE}"]', "include_records_sample": True, "limit": 5})
+    order = [{"createdAt": "AscNullsFirst"}]
+    yield talk(f"graphql.{plural}", {"filter": by_id, "order_by": order})
+    yield talk(f"graphql.create_{singular}", {"data": {"id": NEW, **body}})
+    yield talk(f"graphql.create_{plural}", {"data": [{"id": NEW, **body}]})
+    yield talk(f"graphql.upsert_{plural}", {"data": [{"id": NEW, **body}, {"id": ONE, **_distinct(body, 0)}]})
+    yield talk(f"graphql.update_{singular}", {"id": ONE, "data": change})
+    yield talk(f"graphql.update_{plural}", {"filter": by_id, "data": change})
+    yield talk(f"graphql.delete_{singular}", {"id": ONE})
+    yield talk(f"graphql.delete_{plural}", {"filter": by_id})
+    yield talk(f"graphql.restore_{singular}", {"id": GONE})
+
+
+def of_people() -> Iterator[Talk]:
+    """What one object shows for all: pages, whole batches, refusals, limits."""
+    many = [{"id": f"20202020-d000-4485-94de-70c2a98d{n:04x}", "position": n} for n in range(61)]
+    ids = [str(row["id"]) for row in many]
+
+    def all_there(vendor: Twenty) -> None:
+        vendor.load(taskTargets=many)
+
+    for operation in ("task_targets.list", "graphql.task_targets"):
+        yield Talk(operation=operation, label="two pages", before=all_there)
+    for operation, name in (
+        ("task_targets.create_many", "items"),
+        ("task_targets.upsert_many", "items"),
+        ("graphql.create_task_targets", "data"),
+        ("graphql.upsert_task_targets", "data"),
+    ):
+        yield Talk(operation=operation, given={name: many}, label="61")
+    yield Talk(
+        operation="task_targets.update_many", given={"ids": ids, "body": {"position": 1}}, label="61", before=all_there
+    )
+    yield Talk(operation="task_targets.delete_many", given={"ids": ids}, label="61", before=all_there)
+    stored_people = partial(stored, "people")
+    person = {"name": {"firstName": "A", "lastName": "B"}}
+    taken = {"emails": {"primaryEmail": "person.0@one.example"}}
+    for operation, name in (
+        ("people.create_many", "items"),
+        ("graphql.create_people", "data"),
+    ):
+        items = [{"id": NEW, **person}, {"id": NOBODY, **person, **taken}]
+        yield Talk(operation=operation, given={name: items}, label="one taken", before=stored_people)
+    yield Talk(operation="people.create", given={"body": taken}, label="taken", errors=True, before=stored_people)
+    yield Talk(
+        operation="graphql.create_person", given={"data": taken}, label="taken", errors=True, before=stored_people
+    )
+    yield Talk(
+        operation="graphql.update_person", given={"id": NOBODY, "data": {"jobTitle": "x"}}, label="missing", errors=True
+    )
+    wrong: dict[str, Any] = {"id": 1, "body": {"position": "x", "updatedAt": AT}, "depth": 2}
+    yield Talk(operation="people.update", given=wrong, label="wrong", errors=True)
+    for body in ({"updatedAt": AT}, {"position": "first"}, {"id": "one"}, {"emails": {"primaryEmail": 1}}):
+        yield Talk(operation="people.create", given={"body": body}, label=f"{next(iter(body))} wrong", errors=True)
+    yield Talk(
+        operation="people.list",
+        label="limited",
+        knobs={"limits": ((1, 60_000),)},
+        before=lambda vendor: (vendor.buckets(), vendor.drain()),
+    )
+    yield Talk(operation="people.list", label="500", before=lambda vendor: vendor.fail(status=500))
+    for code in ("RATE_LIMITED", "INTERNAL_SERVER_ERROR", "TIMEOUT"):
+        yield Talk(operation="graphql.people", label=code.lower(), before=partial(fail_once, code))
+    for code in ("UNAUTHENTICATED", "FORBIDDEN", "NOT_FOUND"):
+        yield Talk(operation="graphql.people", label=code.lower(), before=partial(fail_once, code), errors=True)
+    for text, label in (('"subCode": "LIMIT_REACHED"', "limit reached"), ('"x": 1', "said in words")):
+        yield Talk(operation="graphql.people", label=label, before=partial(say, text))
+
+
+def fail_once(code: str, vendor: Twenty) -> None:
+    """One answer of GraphQL's kind: 200, and what is wrong inside."""
+    more = ', "retryAfterMs": 1500' if code == "RATE_LIMITED" else ""
+    say(f'"code": "{code}"{more}', vendor)
+
+
+def say(extensions: str, vendor: Twenty) -> None:
+    message = "Limit reached" if '"x"' in extensions else "It went wrong"
+    body = f'{{"errors": [{{"message": "{message}", "extensions": {{{extensions}}}}}], "data": null}}'
+    vendor.fail(status=200, body=body.encode(), content_type="application/json")
+
+
+def of_model() -> Iterator[Talk]:
+    """The data model, by REST and by GraphQL."""
+    small = {"only": ("people", "companies"), "custom_objects": {"gadget": "gadgets"}}
+
+    def talk(operation: str, label: str = "emulated", **more: Any) -> Talk:
+        return Talk(operation=operation, label=label, knobs=small, **more)
+
+    gadget = {"nameSingular": "tool", "namePlural": "tools", "labelSingular": "Tool", "labelPlural": "Tools"}
+    with Twenty(**small) as vendor:  # type: ignore[arg-type]
+        thing = vendor.model.plural("gadgets")
+        assert thing is not None
+        object_id, field_id = thing.id, thing.fields["position"].id
+        vendor.add_field("gadgets", "serial", "TEXT")
+        custom = thing.fields["serial"].id
+    for prefix, one in (("metadata.objects", object_id), ("metadata.fields", field_id)):
+        yield talk(f"{prefix}.list")
+        yield talk(f"{prefix}.get", given={"id": one})
+        yield talk(f"{prefix}.get", "missing", given={"id": NOBODY}, errors=True)
+        yield talk(f"{prefix}.update", given={"id": one, "body": {"description": "changed"}})
+    yield talk("metadata.objects.create", given={"body": {**gadget, "description": "Of use", "icon": "IconTool"}})
+    yield talk("metadata.objects.delete", given={"id": object_id})
+    field = {"objectMetadataId": object_id, "type": "TEXT", "name": "size", "label": "Size"}
+    yield talk("metadata.fields.create", given={"body": {**field, "description": "How large"}})
+    for word, plural, one in (("object", "objects", object_id), ("field", "fields", field_id)):
+        yield talk(f"metadata.graphql.{plural}")
+        yield talk(f"metadata.graphql.{word}", given={"id": one})
+        yield talk(f"metadata.graphql.update_{word}", given={"id": one, "update": {"description": "changed"}})
+    yield talk("metadata.graphql.create_object", given={"input": {"object": gadget}})
+    yield talk("metadata.graphql.create_field", given={"input": {"field": field}})
+    yield talk("metadata.graphql.delete_object", given={"id": object_id})
+    yield talk("metadata.fields.delete", given={"id": custom}, before=grown)
+    yield talk("metadata.graphql.delete_field", given={"id": custom}, before=grown)
+
+
+def grown(vendor: Twenty) -> None:
+    """With a field of one's own."""
+    vendor.add_field("gadgets", "serial", "TEXT")
+
+
+def talks() -> Iterator[Talk]:
+    for plural in BODIES:
+        yield from of_object(plural)
+    yield from of_people()
+    yield from of_model()
+    document = "query($n: Int) { people(first: $n) { totalCount } }"
+    yield Talk(operation="graphql.query", given={"document": document, "variables": {"n": 1}}, label="emulated")
+    yield Talk(
+        operation="metadata.query",
+        given={"document": "{ objects(paging: {first: 1}) { edges { node { id } } } }"},
+        label="emulated",
+    )
+
+
+def small(talk: Talk) -> Talk:
+    """With no more objects in the workspace than are spoken of."""
+    only = tuple(wire(plural) for plural in BODIES)
+    return attrs.evolve(talk, knobs={"only": only, **talk.knobs})
+
+
+VENDOR = Vendor(
+    name="twenty",
+    emulator=Twenty,
+    settings={"api_key": "key-of-a-workspace"},
+    talks=tuple(map(small, talks())),
+    knobs={"key": "key-of-a-workspace"},
+)
