@@ -36,11 +36,11 @@ def test_it_says_where_it_is_and_what_to_set_and_ends_by_an_interrupt(project: P
     operation = re.findall(r"connectory call shop (\S+)", said)[0]
     environment = {"CONNECTORY_SHOP_SERVER": url, "CONNECTORY_SHOP_API_KEY": "any-secret"}
     called = spawn("call", "shop", operation, "--limit", "2", env=environment)
-    out, err = called.communicate(timeout=30)
+    out, err = called.communicate(timeout=60)
     assert called.returncode == 0, err
     assert len(out.splitlines()) == 2
     process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=20)
+    _, rest = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in rest
 
