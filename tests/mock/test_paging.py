@@ -13,6 +13,7 @@ from mock.conftest import Staging, staged, write_spec
 
 HEAD = """
 servers: {production: https://api.acme.example}
+limits: {few: {concurrent: ATONCE}}
 operations:
   things.list: {METHOD: /things, pages: p, EXTRA}
 pagers:
@@ -45,9 +46,9 @@ PAGERS = {
 }
 
 
-def spec_of(pager: str, method: str = "get", extra: str = "") -> str:
+def spec_of(pager: str, method: str = "get", extra: str = "", at_once: int = 1) -> str:
     extra = f"does: read, {extra}".rstrip(", ")
-    return HEAD.replace("METHOD", method).replace("EXTRA", extra) + pager + "\n"
+    return HEAD.replace("ATONCE", str(at_once)).replace("METHOD", method).replace("EXTRA", extra) + pager + "\n"
 
 
 @pytest.mark.parametrize("pager", PAGERS.values(), ids=PAGERS)
@@ -57,7 +58,8 @@ def test_the_client_reads_each_record_exactly_once(tmp_path: Path, pager: str, c
     ids = data.draw(st.lists(st.integers(1, 10_000), min_size=count, max_size=count, unique=True))
     key = str if "_as:" in pager else int  # keys of objects are texts
     rows = [{"id": key(one)} for one in ids]
-    write_spec(tmp_path, spec_of(pager, "post" if "fields" in pager else "get"))
+    at_once = data.draw(st.sampled_from([1, 3]))
+    write_spec(tmp_path, spec_of(pager, "post" if "fields" in pager else "get", at_once=at_once))
     with staged("acme", tmp_path, tmp_path, data={"things": rows}) as stage:
         if count == 0 and ("rows.*" in pager):
             return  # a path with * cannot tell an empty list from none

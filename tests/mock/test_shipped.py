@@ -117,3 +117,13 @@ def test_rest_and_graphql_see_the_same_records(stages: dict[str, Stage]) -> None
     delivery = crm.people.upsert_many([{"jobTitle": "Poet"}, {"id": made["id"], "jobTitle": "Critic"}])
     assert delivery.delivered == 2
     assert crm.people.get(id=made["id"])["jobTitle"] == "Critic"
+
+
+def test_a_record_that_is_there_already_is_refused_as_the_vendor_words_it(stages: dict[str, Stage]) -> None:
+    stage = stages["twenty"]
+    stage.mock.reset()
+    item = {"id": stage.mock.rows("people.list")[0]["id"]}
+    for operation in (stage.connector.people.create_many, stage.connector.graphql.create_people):
+        (result,) = operation([item]).rejected
+        assert "duplicate entry" in result.words
+    assert [one.status for one in stage.mock.served] == [400, 200]

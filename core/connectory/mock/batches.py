@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -20,6 +20,8 @@ from connectory.plugins.kinds import Codec
 from connectory.spec.language import Results
 from connectory.spec.places import MISSING
 from connectory.spec.typeexpr import ANY, ListOf, TypeExpr
+
+_TWICE: Final = "duplicate entry"
 
 
 @attrs.frozen
@@ -55,7 +57,8 @@ class Batches:
         told = [results for results in desk.operation.results if results.count is None]
         if bad and not (told and all(map(_can_refuse, told))):
             where = judged.index(bad[0])
-            raise Refused("rejected", f"item {where}: {bad[0].why}; nothing was written", {str(where): bad[0].why})
+            word = "exists" if bad[0].why.startswith(_TWICE) else "rejected"
+            raise Refused(word, f"item {where}: {bad[0].why}; nothing was written", {str(where): bad[0].why})
         if not (bad and batch.atomic):
             judged = [one if one.why else self._applied(desk, shelf, scope, one, heard) for one in judged]
         return self._told(desk, judged)
@@ -80,7 +83,7 @@ class Batches:
         key = item.get(shelf.key)
         twice = shelf.key in shelf.unique() and key is not None and str(key) in seen
         seen.add(str(key))
-        return f"duplicate entry: there is one with this {taken or shelf.key} already" if taken or twice else ""
+        return f"{_TWICE}: there is one with this {taken or shelf.key} already" if taken or twice else ""
 
     def _applied(self, desk: Desk, shelf: Shelf, scope: Scope, one: Judged, heard: Heard) -> Judged:
         if not isinstance(one.item, dict):

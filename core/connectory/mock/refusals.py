@@ -71,7 +71,7 @@ class Refusing:
         low, _ = parse_statuses(rule.status[0]) if rule.status else (refused.status or 200, 0)
         draft = self._explained(Draft(status=low), refused)
         for path, test in rule.body.items():
-            value = satisfying(test)
+            value = satisfying(test, path.find(draft.body))
             if value is not MISSING:
                 draft.body = put(draft.body, path.steps, value)
         for name, test in rule.headers.items():
