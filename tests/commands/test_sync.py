@@ -34,7 +34,7 @@ def names(project: Path, database: str = "data/shop.duckdb", table: str = "custo
 
 
 def test_a_recipe_fills_its_table_and_accounts_for_every_row(cli: Cli, shop: Shop, recipe: Path, project: Path) -> None:
-    result = cli("sync", "recipes/customers.yaml")
+    result = cli("sync", "recipes/customers.yaml", "--rows")
     assert result.exit_code == 0, result.output
     assert names(project) == [f"Customer {number}" for number in range(1, 8)]
     assert "customers: 7 read = 7 delivered (3 calls" in result.stderr
@@ -43,6 +43,46 @@ def test_a_recipe_fills_its_table_and_accounts_for_every_row(cli: Cli, shop: Sho
     assert heading.split()[:2] == ["id", "name"]
     assert first.split()[:3] == ["1", "Customer", "1"]
     assert len(others) == 4
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv"])
+def test_a_recipe_fills_files(cli: Cli, shop: Shop, recipe: Path, project: Path, ending: str) -> None:
+    recipe.write_text(RECIPE.partition("to:")[0] + f"to: {{files: 'out/customers-{{{{ part }}}}.{ending}'}}\n")
+    result = cli("sync", "customers", "--rows")
+    assert result.exit_code == 0, result.output
+    assert "7 read = 7 delivered" in result.stderr
+    assert "holds 7 rows; the first:" in result.stderr
+    heading, _, first, *others = result.stdout.splitlines()
+    assert heading.split()[:2] == ["id", "name"]
+    assert first.split()[:3] == ["1", "Customer", "1"]
+    assert len(others) == 4
+    assert (project / "out" / f"customers-00001.{ending}").is_file()
+
+
+def test_a_recipe_fills_a_postgresql_table(
+    cli: Cli, shop: Shop, recipe: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = "to: {postgres: env:WAREHOUSE, table: crm.customers, key: id, mode: merge}\n"
+    recipe.write_text(RECIPE.partition("to:")[0] + to)
+    refused = cli("sync", "customers")
+    assert (refused.exit_code, "WAREHOUSE is not set" in refused.stderr) == (2, True)
+    monkeypatch.setenv("WAREHOUSE", database)
+    for told in ("7 delivered", "0 delivered + 7 unchanged"):
+        result = cli("sync", "customers", "--rows")
+        assert result.exit_code == 0, result.output
+        assert f"7 read = {told}" in result.stderr
+        assert "table crm.customers in PostgreSQL holds 7 rows; the first:" in result.stderr
+        assert result.stdout.splitlines()[2].split()[:3] == ["1", "Customer", "1"]
+    recipe.write_text(RECIPE.partition("to:")[0] + f"to: {{postgres: '{database}', table: t}}\n")
+    literal = cli("sync", "customers")
+    assert (literal.exit_code, "holds a password" in literal.stderr) == (2, True)
+    assert database.partition("@")[0] not in literal.output
+
+
+def test_rows_are_shown_on_a_terminal_or_when_asked_for(cli: Cli, spawn: Spawn, shop: Shop, recipe: Path) -> None:
+    assert cli("sync", "customers").stdout == ""
+    assert "Customer 1" in cli("sync", "customers", "--rows").stdout
+    assert "Customer 1" not in cli("sync", "customers", "--no-rows").output
 
 
 def test_recipes_are_found_by_name_and_merge_what_changed(cli: Cli, shop: Shop, recipe: Path, project: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ import psycopg
 
 from connectory.destinations.destination import Destination
 from connectory.destinations.duckdb import open_duckdb
+from connectory.destinations.files import open_files
+from connectory.destinations.files_parquet import lines_of
 from connectory.destinations.postgres import open_postgres
 from connectory.destinations.rows import Contract
 from connectory.values.shapes import Record, Shape
@@ -31,6 +34,10 @@ def opened(kind, where, name, mode, run="r"):
     if kind == "duckdb":
         from connectory.destinations.duckdb import open_duckdb
         return open_duckdb(where, name, None, key, mode, run)
+    if kind == "files":
+        from pathlib import Path
+        from connectory.destinations.files import open_files
+        return open_files(name, Path(where), None, mode, run)
     from connectory.destinations.postgres import open_postgres
     return open_postgres(where, name, None, key, mode, run)
 """
@@ -46,8 +53,7 @@ class Place:
     modes: tuple[Mode, ...]
     open_: Callable[..., Destination]
     rows: Callable[[], list[dict[str, Any]]]
-    typed: bool = True  # whether a declared type is checked in `evolve`
-    nul: bool = True
+    seen: Callable[[Any], Any] = lambda row: row  # a row as this place can tell it
 
     @contextmanager
     def open(
@@ -88,7 +94,7 @@ def postgres_place(url: str) -> Place:
     def rows() -> list[dict[str, Any]]:
         return postgres_rows(url, name)
 
-    return Place("postgres", url, name, ("append", "replace", "merge"), opened, rows, nul=False)
+    return Place("postgres", url, name, ("append", "replace", "merge"), opened, rows)
 
 
 def postgres_rows(url: str, name: str) -> list[dict[str, Any]]:
@@ -112,6 +118,46 @@ def postgres_rows(url: str, name: str) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def files_place(folder: Path, ending: str) -> Place:
+    name = f"t{next(NUMBERS)}-{{{{ part }}}}.{ending}"
+
+    def opened(mode: Mode, key: tuple[str, ...], shape: Record | None, run: str, contract: Contract) -> Destination:
+        return open_files(name, folder, shape, mode, run, contract=contract)
+
+    def rows() -> list[dict[str, Any]]:
+        return file_rows(folder, name.replace("{{ part }}", "*"))
+
+    place = Place("files", str(folder), name, ("append", "replace"), opened, rows)
+    return attrs.evolve(place, seen=in_csv) if ending == "csv" else place
+
+
+def file_rows(folder: Path, glob: str) -> list[dict[str, Any]]:
+    """What a stranger finds: every file of the ending, whatever it is."""
+    found = []
+    for path in sorted(folder.rglob(glob)):
+        if path.suffix == ".parquet":
+            found += [json.loads(line, parse_float=Decimal) for line in lines_of(path)]
+        elif path.suffix == ".jsonl":
+            found += [json.loads(line, parse_float=Decimal) for line in path.read_text().split("\n") if line]
+        else:
+            with path.open(encoding="utf-8", newline="") as file:
+                found += [{name: guess(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+    return found
+
+
+def in_csv(row: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in row.items()}
+    return {name: guess(text) for name, text in texts.items() if text}
+
+
+def guess(cell: str) -> Any:
+    """CSV has texts only; a number or nested value looks like one."""
+    try:
+        return json.loads(cell, parse_float=Decimal)
+    except ValueError:
+        return cell
 
 
 def bare(value: Any) -> Any:

@@ -22,10 +22,10 @@ from connectory.destinations.destination import Written
 from connectory.destinations.rows import Contract, ContractBroken
 from connectory.errors import DestinationError
 from connectory.values.shapes import ListOf, Plain, Record, Shape
-from destinations.places import OPENER, Mode, Place, bare, duckdb_place, postgres_place, state_of
+from destinations.places import OPENER, Mode, Place, bare, duckdb_place, files_place, postgres_place, state_of
 
 CORE = Path(connectory.__file__).parents[1]
-KINDS = ("duckdb", "postgres")
+KINDS = ("duckdb", "postgres", "parquet", "jsonl", "csv")
 
 MakePlace = Callable[[], Place]
 
@@ -38,7 +38,9 @@ def make(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         server = request.getfixturevalue("postgres_server")
         url = server.url(server.create())
         return lambda: postgres_place(url)
-    return lambda: duckdb_place(folder / "data.duckdb")
+    if request.param == "duckdb":
+        return lambda: duckdb_place(folder / "data.duckdb")
+    return lambda: files_place(folder, request.param)
 
 
 @pytest.fixture
@@ -216,7 +218,7 @@ def test_any_rows_in_any_chunks_are_there_once_and_equal(
             opened = place.open_("append", (), None, "r", "evolve")
     opened.finish()
     opened.close()
-    assert sorted(map(repr, map(normal, place.rows()))) == sorted(map(repr, map(normal, rows)))
+    assert sorted(map(repr, map(normal, place.rows()))) == sorted(repr(normal(place.seen(row))) for row in rows)
 
 
 def normal(value: Any) -> Any:

@@ -45,13 +45,14 @@ def account(
     waits: Mapping[str, float] | None = None,
     calls: int | None = None,
     took: float | None = None,
-    rows: bool = True,
+    rows: bool | None = True,
 ) -> None:
     """The end of one recipe: the counts, what was not taken, what stopped it (stderr), and the first rows (stdout).
 
-    `root` is what the recipe's paths are relative to. `calls`, `took` and `waits` are of more than the last start.
+    `root` is what the recipe's paths are relative to. Of the table or files the rows are shown, or only counted, or
+    (None) nothing is said. `calls`, `took` and `waits` are of more than the last start.
     """
-    from connectory.commands.glance import glance
+    from connectory.commands.glance import ROWS, glance
     from connectory.errors import Interrupted
 
     number = report.calls if calls is None else calls
@@ -71,8 +72,8 @@ def account(
         note(f"{report.error}: the same command goes on there")
     elif report.error is not None:
         note(explain(report.error, come_back=False))
-    if rows:
-        glance(report.destination, root)
+    if rows is not None:
+        glance(report.destination, root, ROWS if rows else 0)
 
 
 def waits_in_words(waits: Mapping[str, float]) -> str:

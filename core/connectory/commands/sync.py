@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -57,6 +58,12 @@ Of one recipe only one run goes at a time; the second ends at once with 1 and na
 @click.option("--dry-run", is_flag=True, help="Read the first rows and show what would be sent; send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Write what happens to stdout, one JSON object a line.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing unless something went wrong.")
+@click.option(
+    "--rows/--no-rows",
+    "show",
+    default=None,
+    help="Show some rows of what was filled. Default: on a terminal, since rows are often about people.",
+)
 @settings_options
 @click.pass_context
 def command(
@@ -72,6 +79,7 @@ def command(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
+    show: bool | None,
     server: str | None,
     assignments: tuple[str, ...],
     profile: str | None,
@@ -97,7 +105,8 @@ def command(
         for file in files:
             rehearse(file, wishes, as_json=as_json)
         return
-    runs = Runs(wishes, listen(ctx), as_json=as_json, quiet=quiet or as_json)
+    rows = sys.stdout.isatty() if show is None else show
+    runs = Runs(wishes, listen(ctx), as_json=as_json, quiet=quiet or as_json, rows=rows and not as_json)
     codes: list[int] = []
     for file in files:
         codes.append(runs.run(file, alone=not codes))
@@ -153,6 +162,7 @@ class Runs:
     stop: Stop
     as_json: bool = False
     quiet: bool = False
+    rows: bool = True
 
     def run(self, file: Path, *, alone: bool) -> int:
         """One recipe; its exit code. `alone`: nothing was told yet, so that what is wrong may end the command."""
@@ -179,7 +189,7 @@ class Runs:
         report = ended.report
         if not self.quiet or report.exit_code:
             account(
-                report, root, waits=ended.costs.waits, calls=ended.costs.calls, took=ended.took, rows=not self.quiet
+                report, root, waits=ended.costs.waits, calls=ended.costs.calls, took=ended.took, rows=None if self.quiet else self.rows
             )
         if ended.come_back is not None:
             note(f"stopped for the limit: come back at {moment(ended.come_back)}, then run the same command")

@@ -193,6 +193,26 @@ def tree_from(dtype: Any) -> Tree:
     return Leaf(UNKNOWN) if dtype.id == "null" else Leaf(str(dtype))
 
 
+def describe(tree: Tree) -> Any:
+    """The type as a JSON value, to be kept."""
+    match tree:
+        case Leaf(type=kind):
+            return kind
+        case Items(item=item):
+            return [describe(item)]
+        case Fields(fields=fields):
+            return {name: describe(held) for name, held in fields.items()}
+
+
+def from_description(described: Any) -> Tree:
+    """The type that `describe` told of."""
+    if isinstance(described, list):
+        return Items(from_description(described[0]))
+    if isinstance(described, dict):
+        return Fields({name: from_description(held) for name, held in described.items()})
+    return Leaf(described)
+
+
 def quote(name: str) -> str:
     """A name as SQL takes it."""
     return '"' + name.replace('"', '""') + '"'
@@ -313,6 +333,7 @@ _SCALARS: Final[Mapping[str, Any]] = {
     UNKNOWN: None,
     BOOLEAN: bool,
     **{kind: _integer_type(bits) for kind, bits in BITS.items() if bits <= 64},
+    SMALL: Annotated[int, msgspec.Meta(ge=-EXACT_IN_FLOAT, le=EXACT_IN_FLOAT)],
     HUGEINT: int,
     DOUBLE: Annotated[int, msgspec.Meta(ge=-EXACT_IN_FLOAT, le=EXACT_IN_FLOAT)]
     | Annotated[float, msgspec.Meta(ge=-_FINITE, le=_FINITE)],

@@ -80,6 +80,37 @@ def open_postgres_target(
     return open_postgres(address, options.table, shape, key, options.mode, run, options.contract)
 
 
+@attrs.frozen(kw_only=True)
+class FilesTarget:
+    """Parquet, JSON Lines or CSV files."""
+
+    files: str = word("the file, or `out/people-{{ part }}.parquet` for as many as there is need of")
+    format: Literal["parquet", "jsonl", "csv"] | None = word("what they are; default: by the ending", None)
+    partition: tuple[str, ...] = word("fields whose values make folders, as `country=NL/year=2026`", ())
+    mode: Literal["append", "replace"] | None = word(
+        "add files, or replace them all at the end; default: append where the name has {{ part }}, else replace", None
+    )
+    contract: Contract = word(CONTRACT, "evolve")
+
+
+def open_files_target(
+    options: FilesTarget, *, shape: Record | None, keys: tuple[str, ...], run: str, root: Path
+) -> Destination:
+    """The files that a recipe names. Raises DestinationError."""
+    from connectory.destinations.files import open_files
+
+    return open_files(
+        options.files,
+        root,
+        shape,
+        options.mode,
+        run,
+        format=options.format,
+        partition=options.partition,
+        contract=options.contract,
+    )
+
+
 def read_address(text: str, root: Path) -> str:
     """The connection string that a recipe gives or refers to. Raises SettingError."""
     resolvers = built_in_resolvers(os.environ, root)
@@ -95,4 +126,5 @@ _PASSWORD: Final = re.compile(r"password\s*=|://[^/@]*:[^/@]+@")
 DESTINATIONS: Mapping[str, DestinationKind] = {
     "duckdb": DestinationKind(DuckDBTarget, open_duckdb_target, "a table of an embedded DuckDB file"),
     "postgres": DestinationKind(PostgresTarget, open_postgres_target, "a table of a PostgreSQL database"),
+    "files": DestinationKind(FilesTarget, open_files_target, "Parquet, JSON Lines or CSV files"),
 }

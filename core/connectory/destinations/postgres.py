@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -25,7 +25,7 @@ import psycopg
 
 from connectory.destinations import columns
 from connectory.destinations import postgres_columns as growth
-from connectory.destinations.columns import Column, Layout, Tree, quote
+from connectory.destinations.columns import Column, Layout, Leaf, Tree, quote
 from connectory.destinations.destination import Kept, Written
 from connectory.destinations.duckdb_growth import hardened, softened
 from connectory.destinations.postgres_rows import compared, copy_values, refused_at
@@ -78,6 +78,43 @@ def open_postgres(
     )
     with server.plain_words(table):
         return PostgresTable(server, schema, name, shape, rules, mode, run, sleep)
+
+
+def count(address: str, table: str) -> int:
+    """How many rows a table has; 0 where there is none. Raises DestinationError."""
+    with _looking(address, table) as (connection, name, _):
+        if not kind_of(connection, name):
+            return 0
+        found = connection.execute(f"SELECT count(*) FROM {name.sql}".encode()).fetchone()
+        return int(found[0]) if found else 0
+
+
+def glance(address: str, table: str, limit: int = 5) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """The names of the columns and some rows, to be shown to a person; moments are text in UTC.
+
+    Both are empty where there is no table. Raises DestinationError.
+    """
+    with _looking(address, table) as (connection, name, layout):
+        if not layout.columns:
+            return (), []
+        listed = ", ".join(f"{_shown(column)} AS {quote(column.name)}" for column in layout.columns)
+        rows = connection.execute(f"SELECT {listed} FROM {name.sql} LIMIT {int(limit)}".encode()).fetchall()
+    return tuple(column.name for column in layout.columns), [tuple(row) for row in rows]
+
+
+def _shown(column: Column) -> str:
+    as_it_is = isinstance(column.tree, Leaf) and not column.tree.foreign and column.tree.type != columns.MOMENT
+    return quote(column.name) if as_it_is else f"{quote(column.name)}::text"
+
+
+@contextmanager
+def _looking(address: str, table: str) -> Iterator[tuple[psycopg.Connection[Any], TableName, Layout]]:
+    schema, bare = read_name(table)
+    server = read_server(address)
+    with server.plain_words(table), closing(server.connect("glance")) as connection:
+        connection.execute(b"SET default_transaction_read_only = on")
+        name = TableName(schema or find_schema(connection, None, bare), bare)
+        yield connection, name, read_layout(connection, name)[0]
 
 
 class PostgresTable:

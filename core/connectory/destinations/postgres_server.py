@@ -113,7 +113,8 @@ class Server:
             said = said.replace(self.password, "***")
         for pattern, words in _WORDS:
             if re.search(pattern, f"{error.sqlstate or ''} {said}"):
-                return f"{self.place}: {words.format(table=table)} (PostgreSQL says: {said})"
+                detail = f"; {error.diag.message_detail}" if "unique index" in said else ""  # it shows the key alone
+                return f"{self.place}: {words.format(table=table)} (PostgreSQL says: {said}{detail})"
         return f"{self.place}: PostgreSQL cannot do this with table {table}: {said}"
 
 
@@ -133,10 +134,13 @@ _WORDS: Final[tuple[tuple[str, str], ...]] = (
     (r"^55P03", "table {table} is locked by another program; end it or wait for it"),
     (r"^53100", "the disk is full; what was kept before is whole"),
     (r"^25006", "the database is read-only; is it a copy of another?"),
+    (r"^23505 could not create unique index",
+     "merging needs a unique index on the key, but a key is there twice in table {table}"),
     (r"^23", "a constraint of table {table} refuses a row; nothing of the chunk was written"),
     (r"^57014", "the server cancelled the work: it took longer than its statement_timeout allows"),
     (r"^2BP01", "something else needs what must change in table {table}"),
-    (r"^0A000 cannot alter type", "a view needs a column of table {table} whose type must change; drop the view first"),
+    (r"^0A000 cannot alter type",
+     "a view or another column needs a column of table {table} whose type must change; drop that first"),
     (r"^54", "table {table} has a limit of PostgreSQL's own that this breaks"),
 )  # fmt: skip
 

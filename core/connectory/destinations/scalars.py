@@ -16,6 +16,7 @@ from connectory.destinations import columns
 
 _INTEGER: Final = re.compile(r"-?(0|[1-9]\d*)", re.ASCII)
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+MOST_DIGITS: Final = 10**38  # what the widest integers and decimals of every format hold
 _NUMBERS: Final = frozenset({*columns.INTEGERS, columns.DOUBLE, columns.DECIMAL, columns.NUMERAL})
 _encode = msgspec.json.Encoder().encode
 
@@ -84,6 +85,8 @@ def _integer_type(value: int) -> str:
 def fits_integer(value: int, kind: str) -> bool:
     if kind == columns.SMALL:
         return abs(value) <= columns.EXACT_IN_FLOAT
+    if kind == columns.HUGEINT:
+        return abs(value) < MOST_DIGITS
     limit = 1 << (columns.BITS[kind] - 1)
     return -limit <= value < limit
 

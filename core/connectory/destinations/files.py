@@ -1,0 +1,371 @@
+"""Rows into files: Parquet, JSON Lines or CSV, in folders of partitions where the recipe names fields for them.
+
+Rows come into a working file first, each chunk with its state (see `files_kept`). They become files of data when the
+run ends, when the destination is closed, or when there are enough for a file; a `replace` does so at its end only.
+Readers that find files by their ending see whole ones: files are made under other names and moved. One file is replaced
+in one step, several of them one after the other; a run that is killed in between is completed by the next start.
+
+JSON Lines hold every row as it came. In CSV nested values are JSON, null and missing are empty; new columns come last.
+In Parquet every file has the columns that are known when it is made, so readers must join them by name; where the type
+of a column changed, the earlier files are made anew. In folders of partitions (`country=NL`) Parquet and CSV leave the
+fields of the folders out, as their readers expect.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import attrs
+import filelock
+import msgspec
+
+from connectory.destinations import columns
+from connectory.destinations.columns import ANYTHING, Column, Layout, Tree
+from connectory.destinations.destination import Kept, Written
+from connectory.destinations.duckdb_growth import hardened, settle_all
+from connectory.destinations.files_formats import Write, write_csv, write_jsonl
+from connectory.destinations.files_kept import Keeper, Manifest, Move, plain_words
+from connectory.destinations.files_paths import Format, Pattern, partition_of, read_pattern
+from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_rows
+from connectory.destinations.scalars import Misfit, told
+from connectory.errors import DestinationError
+from connectory.values.shapes import Record
+
+Mode = Literal["append", "replace"]
+Rows = Sequence[Mapping[str, Any]]
+
+MOST_PARTITIONS: Final = 1_000
+ROWS_PER_PART: Final = 1_000_000
+BYTES_PER_PART: Final = 512_000_000
+_encode = msgspec.json.Encoder(enc_hook=columns.write_special, decimal_format="number").encode
+_read_row = msgspec.json.Decoder().decode
+
+
+def open_files(
+    path: str,
+    root: Path,
+    shape: Record | None,
+    mode: str | None,
+    run: str,
+    *,
+    format: Format | None = None,
+    partition: Sequence[str] = (),
+    contract: Contract = "evolve",
+) -> FilesDestination:
+    """Open a set of files for writing, as `out/people-{{ part }}.parquet` below `root`; folders are made.
+
+    Without `mode` files with a part's number are appended, and a single one is replaced. `run` names the run that goes
+    on with a `replace` it left unfinished. Raises DestinationError.
+    """
+    pattern = read_pattern(path, format, root)
+    mode = mode or ("append" if pattern.many else "replace")
+    if mode == "merge":
+        raise DestinationError(f"{path}: rows of files cannot be merged; write to a table, or use append or replace")
+    if mode == "append" and not pattern.many:
+        raise DestinationError(
+            f"{path}: append makes new files and changes none, so each needs a number of its own: put {{{{ part }}}}"
+            " into the name"
+        )
+    writer = _writer(pattern.format)
+    chosen: Mode = "append" if mode == "append" else "replace"
+    with plain_words(pattern.folder):
+        pattern.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return FilesDestination(pattern, shape, chosen, run, partition, contract, writer)
+
+
+def _writer(format: Format) -> Write:
+    if format != "parquet":
+        return write_csv if format == "csv" else write_jsonl
+    try:
+        from connectory.destinations.files_parquet import write_parquet
+    except ImportError:
+        raise DestinationError("Parquet files need the package pyarrow: pip install 'connectory[all]'") from None
+    return write_parquet
+
+
+class FilesDestination:
+    """One set of files, open for writing. What `write` returns as delivered is on the disk, in the working file."""
+
+    def __init__(
+        self,
+        pattern: Pattern,
+        shape: Record | None,
+        mode: Mode,
+        run: str,
+        partition: Sequence[str],
+        contract: Contract,
+        writer: Write,
+    ) -> None:
+        self._pattern, self._mode, self._run, self._writer = pattern, mode, run, writer
+        self._partition = tuple(partition)
+        self._rules = Rules(contract=contract, where=str(pattern.folder / pattern.label))
+        self._typed = pattern.format == "parquet" or contract != "evolve"
+        self._lock = filelock.FileLock(pattern.kept / f"{pattern.label}.lock", timeout=0)
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise DestinationError(f"{pattern.folder / pattern.label} is being written by another program") from None
+        try:
+            self._keeper = Keeper(pattern.folder, pattern.kept, pattern.label)
+            self._prepare(shape)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _prepare(self, shape: Record | None) -> None:
+        manifest = self._keeper.manifest
+        goes_on = self._mode == "replace" and manifest.run == self._run and manifest.pending_state is not None
+        if manifest.pending and not goes_on:
+            manifest = self._without_pending(manifest)
+            self._keeper.save(manifest)
+        elif not manifest.pending and self._mode == "replace" and manifest.working:
+            self._layout, self._folders = _layout_from(manifest.columns), set[str]()
+            self._publish(manifest, fresh=False)  # what an append left
+            manifest = self._keeper.manifest
+        known = manifest.pending_columns if manifest.pending else manifest.columns
+        if self._mode == "replace" and not manifest.pending and self._rules.contract == "evolve":
+            known = None
+        declared = {wire: columns.tree_of(held) for wire, held in shape.fields.items()} if shape else {}
+        have = _layout_from(known)
+        settled = settle_all({column.wire: column.tree for column in have.columns}, declared)
+        self._layout = have.grown(settled)
+        lines = self._keeper.lines() if self._partition else ()
+        self._folders = {self._folder_of(_read_row(line)) for line in lines}
+
+    def _without_pending(self, manifest: Manifest) -> Manifest:
+        forgotten = attrs.evolve(manifest, pending=False, run="", pending_state=None, pending_counts={})
+        return attrs.evolve(forgotten, pending_columns=None, working=0, rows=0)
+
+    @property
+    def rows_per_write(self) -> None:
+        """As they come."""
+
+    def resume(self) -> None:
+        """What was half done was finished when it was opened."""
+
+    def write(self, rows: Rows, state: bytes | None = None) -> Written:
+        """One chunk; see `Destination`."""
+        with plain_words(self._pattern.folder):
+            fitted, layout, lines = self._fit(rows if isinstance(rows, list) else list(rows))
+            written = account(len(lines), len(lines), fitted)
+            size = self._keeper.append(b"".join(lines)) if lines else self._keeper.manifest.working
+            self._keeper.save(self._noted(state, written, layout, size, len(lines)))
+            self._layout = layout
+            if self._mode == "append" and (size > BYTES_PER_PART or self._keeper.manifest.rows >= ROWS_PER_PART):
+                self._publish(self._keeper.manifest, fresh=False)
+            return written
+
+    def read_state(self) -> Kept | None:
+        """What was kept last: by the same run's `replace` in the making, else for the finished files."""
+        manifest = self._keeper.manifest
+        if manifest.pending and manifest.pending_state is not None:
+            return Kept(manifest.pending_state, manifest.pending_counts)
+        return None if manifest.state is None else Kept(manifest.state, manifest.counts)
+
+    def finish(self, state: bytes | None = None) -> None:
+        """See `Destination`."""
+        with plain_words(self._pattern.folder):
+            manifest = self._keeper.manifest
+            if state is not None:
+                manifest = attrs.evolve(manifest, state=state, counts={})
+            elif manifest.pending and manifest.pending_state is not None:
+                manifest = attrs.evolve(manifest, state=manifest.pending_state, counts=manifest.pending_counts)
+            self._publish(manifest, fresh=self._mode == "replace")
+
+    def close(self) -> None:
+        """Let go of it. What was appended is made files of; a `replace` that was not finished changes nothing."""
+        try:
+            if self._mode == "append" and self._keeper.manifest.working:
+                # Where this fails the rows are safe, and the next start does it.
+                with suppress(DestinationError), plain_words(self._pattern.folder):
+                    self._publish(self._keeper.manifest, fresh=False)
+        finally:
+            self._lock.release()
+
+    def _noted(self, state: bytes | None, written: Written, layout: Layout, size: int, number: int) -> Manifest:
+        manifest = attrs.evolve(
+            self._keeper.manifest, working=size, rows=self._keeper.manifest.rows + number, run=self._run
+        )
+        if self._mode == "append":
+            manifest = attrs.evolve(manifest, columns=_described(layout))
+            return manifest if state is None else attrs.evolve(manifest, state=state, counts=written.counts)
+        manifest = attrs.evolve(manifest, pending=True, pending_columns=_described(layout))
+        return manifest if state is None else attrs.evolve(manifest, pending_state=state, pending_counts=written.counts)
+
+    # Rows into lines.
+
+    def _fit(self, rows: Rows) -> tuple[Fitted | None, Layout, list[bytes]]:
+        """The rows as lines, what did not fit, and the columns then."""
+        if self._typed:
+            if not self._partition and (lines := self._conforming(rows)) is not None:
+                return None, self._layout, lines
+            trees = {column.wire: column.tree for column in self._layout.columns}
+            if self._rules.contract != "evolve":
+                trees = {wire: hardened(tree) for wire, tree in trees.items()}
+            fitted = fit_rows(rows, trees, self._rules)
+            layout = self._layout.grown(fitted.trees)
+        else:
+            fitted = Fitted(list(rows), list(rows), {}, [])  # type: ignore[arg-type]
+            layout = self._layout
+        lines, reasons = [], {}
+        for place, row in enumerate(fitted.rows if self._pattern.format == "parquet" or self._drops else fitted.given):
+            try:
+                lines.append(self._line(row))
+            except Misfit as why:
+                reasons[place] = (why.field, why.reason)
+        fitted = fitted.without(reasons)
+        if not self._typed:
+            layout = layout.grown(_names(fitted.rows, layout))
+        return fitted, self._layout if layout == self._layout else layout, lines
+
+    @property
+    def _drops(self) -> bool:
+        return self._rules.contract == "discard_value"
+
+    def _conforming(self, rows: Rows) -> list[bytes] | None:
+        """The lines of rows that are all of the layout, or None."""
+        layout = self._layout
+        try:
+            named = rows
+            if layout.renames:
+                named = [{layout.names_in_lines[wire]: value for wire, value in row.items()} for row in rows]
+            if not all(rows):
+                return None
+            msgspec.convert(named, list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
+            return [_encode(row) + b"\n" for row in rows]
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return None
+
+    def _line(self, row: Mapping[str, Any]) -> bytes:
+        if not isinstance(row, Mapping) or not row:
+            empty = isinstance(row, Mapping)
+            raise Misfit("the row is empty: it has no field" if empty else f"expected an object, got {told(row)}")
+        try:
+            line = bytes(_encode(row)) + b"\n"
+        except (TypeError, ValueError, RecursionError) as why:
+            raise Misfit(f"cannot be written as JSON: {why}") from None
+        if b"null" in line:
+            for field, value in row.items():
+                if _endless(value):
+                    raise Misfit("it holds a number that is not finite", field)
+        if self._partition:
+            folder = self._folder_of(row)
+            if folder not in self._folders and len(self._folders) >= MOST_PARTITIONS:
+                raise DestinationError(
+                    f"{self._pattern.folder}: the rows have more than {MOST_PARTITIONS:,} different values of"
+                    f" {' and '.join(self._partition)}, and each makes a folder: partition by something coarser"
+                )
+            self._folders.add(folder)
+        return line
+
+    def _folder_of(self, row: Mapping[str, Any]) -> str:
+        try:
+            return partition_of(row, self._partition)
+        except ValueError as why:
+            raise Misfit(str(why), self._partition[0]) from None
+
+    # Lines into files.
+
+    def _publish(self, manifest: Manifest, *, fresh: bool) -> None:
+        """Make files of the rows in the working file, and let them count: `fresh` ones alone, or with those there."""
+        made = list(self._made(manifest, fresh=fresh))
+        remade = [] if fresh else list(self._remade(manifest))
+        before = {} if fresh else manifest.parts
+        parts = {**before, **{move.place: move.rows for move in (*remade, *made)}}
+        leaving = tuple(place for place in manifest.parts if place not in parts)
+        self._keeper.publish(
+            attrs.evolve(
+                self._without_pending(manifest),
+                parts=parts,
+                columns=_described(self._layout),
+                published=_described(self._layout),
+                moves=(*remade, *made),
+                leaving=leaving,
+            )
+        )
+        self._folders = set()
+
+    def _made(self, manifest: Manifest, *, fresh: bool) -> Iterator[Move]:
+        number = 0 if fresh else max((_number_of(place, self._pattern) for place in manifest.parts), default=0)
+        for folder, lines, rows in self._groups(empty=fresh and not self._partition):
+            number += 1
+            while self._taken(place := f"{folder}{self._pattern.name(number)}", manifest):
+                number += 1
+            yield self._make(place, lines, rows)
+
+    def _taken(self, place: str, manifest: Manifest) -> bool:
+        return self._pattern.many and place not in manifest.parts and (self._pattern.folder / place).exists()
+
+    def _make(self, place: str, lines: Iterable[bytes], rows: int) -> Move:
+        path = self._keeper.new_path()
+        self._writer(path, lines, self._layout, self._partition)
+        return Move(str(path.relative_to(self._pattern.folder)), place, rows)
+
+    def _groups(self, *, empty: bool) -> Iterator[tuple[str, Iterable[bytes], int]]:
+        """The folder, lines and number of rows of each file to make."""
+        if not self._partition:
+            rows, lines = self._keeper.manifest.rows, self._keeper.lines()
+            # What is appended is made a file as soon as there is enough for one.
+            most = ROWS_PER_PART if self._pattern.many and self._mode == "replace" else max(rows, 1)
+            for start in range(0, max(rows, 1 if empty else 0), most):
+                number = min(most, rows - start)
+                yield "", islice(lines, number), number
+            return
+        places: dict[str, array[int]] = {}
+        offset = 0
+        for line in self._keeper.lines():
+            places.setdefault(self._folder_of(_read_row(line)), array("Q")).append(offset)
+            offset += len(line)
+        for folder, offsets in sorted(places.items()):
+            yield f"{folder}/", self._keeper.lines_at(offsets), len(offsets)
+
+    def _remade(self, manifest: Manifest) -> Iterator[Move]:
+        """Earlier files whose columns readers could not join with these."""
+        if self._pattern.format != "parquet" or manifest.published is None:
+            return
+        from connectory.destinations.files_parquet import lines_of, readable_together
+
+        if readable_together(_layout_from(manifest.published), self._layout):
+            return
+        for place, rows in manifest.parts.items():
+            yield self._make(place, lines_of(self._pattern.folder / place), rows)
+
+
+def _endless(value: Any) -> bool:
+    """Whether a number is in it that is not finite; JSON has none, and it would be written as null."""
+    match value:
+        case float():
+            return value - value != 0
+        case Mapping():
+            return any(map(_endless, value.values()))
+        case list() | tuple():
+            return any(map(_endless, value))
+    return False
+
+
+def _names(rows: Rows, layout: Layout) -> dict[str, Tree]:
+    """Fields that have no column yet, in the order they came."""
+    new: dict[str, Tree] = {}
+    for row in rows:
+        if not row.keys() <= layout.by_wire.keys():
+            new.update({field: ANYTHING for field in row if field not in layout.by_wire})
+    return new
+
+
+def _described(layout: Layout) -> Any:
+    return [[column.name, column.wire, columns.describe(column.tree)] for column in layout.columns]
+
+
+def _layout_from(described: Any) -> Layout:
+    return Layout(tuple(Column(name, wire, columns.from_description(tree)) for name, wire, tree in described or ()))
+
+
+def _number_of(place: str, pattern: Pattern) -> int:
+    name = place.rpartition("/")[2]
+    middle = name[len(pattern.before) : len(name) - len(pattern.after or "")]
+    return int(middle) if middle.isdigit() else 0
