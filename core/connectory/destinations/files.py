@@ -42,7 +42,9 @@ Rows = Sequence[Mapping[str, Any]]
 MOST_PARTITIONS: Final = 1_000
 ROWS_PER_PART: Final = 1_000_000
 BYTES_PER_PART: Final = 512_000_000
-_encode = msgspec.json.Encoder(enc_hook=columns.write_special, decimal_format="number").encode
+_encode = msgspec.json.Encoder(enc_hook=columns.write_special).encode
+# JSON Lines are the working file itself, and their numbers stay numbers.
+_encode_exactly = msgspec.json.Encoder(enc_hook=columns.write_special, decimal_format="number").encode
 _read_row = msgspec.json.Decoder().decode
 
 
@@ -103,6 +105,7 @@ class FilesDestination:
     ) -> None:
         self._pattern, self._mode, self._run, self._writer = pattern, mode, run, writer
         self._partition = tuple(partition)
+        self._encode = _encode_exactly if pattern.format == "jsonl" else _encode
         self._rules = Rules(contract=contract, where=str(pattern.folder / pattern.label))
         self._typed = pattern.format == "parquet" or contract != "evolve"
         self._lock = filelock.FileLock(pattern.kept / f"{pattern.label}.lock", timeout=0)
@@ -237,7 +240,7 @@ class FilesDestination:
             if not all(rows):
                 return None
             msgspec.convert(named, list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
-            return [_encode(row) + b"\n" for row in rows]
+            return [self._encode(row) + b"\n" for row in rows]
         except (KeyError, TypeError, ValueError, RecursionError):
             return None
 
@@ -246,7 +249,7 @@ class FilesDestination:
             empty = isinstance(row, Mapping)
             raise Misfit("the row is empty: it has no field" if empty else f"expected an object, got {told(row)}")
         try:
-            line = bytes(_encode(row)) + b"\n"
+            line = bytes(self._encode(row)) + b"\n"
         except (TypeError, ValueError, RecursionError) as why:
             raise Misfit(f"cannot be written as JSON: {why}") from None
         if b"null" in line:
@@ -351,9 +354,12 @@ def _endless(value: Any) -> bool:
 def _names(rows: Rows, layout: Layout) -> dict[str, Tree]:
     """Fields that have no column yet, in the order they came."""
     new: dict[str, Tree] = {}
+    known = layout.by_wire.keys()
+    seen: tuple[str, ...] = ()
     for row in rows:
-        if not row.keys() <= layout.by_wire.keys():
-            new.update({field: ANYTHING for field in row if field not in layout.by_wire})
+        if (names := tuple(row)) != seen:  # most rows are alike
+            seen = names
+            new.update({field: ANYTHING for field in row if field not in known})
     return new
 
 

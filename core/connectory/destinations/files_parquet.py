@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,18 +42,18 @@ _encode = msgspec.json.Encoder(enc_hook=columns.write_special).encode
 
 def write_parquet(path: Path, lines: Iterable[bytes], layout: Layout, left_out: Sequence[str]) -> None:
     """Columns that only ever were null are left out, unless there are no others: rows need a column."""
-    listed = [
-        (column, kind) for column in layout.columns if column.wire not in left_out and (kind := _kind(column.tree))
-    ]
-    listed = listed or [(column, pa.json_()) for column in layout.columns[:1]]
-    fields = [pa.field(column.name, kind, metadata=_named(column)) for column, kind in listed]
-    schema = pa.schema(fields)
-    makers = [(layout.names_in_lines[column.wire], _maker(column.tree), kind) for column, kind in listed]
+    kept = [(place, column) for place, column in enumerate(layout.columns) if column.wire not in left_out]
+    listed = [(place, column, kind) for place, column in kept if (kind := _kind(column.tree)) is not None]
+    listed = listed or [(place, column, pa.json_()) for place, column in kept[:1]]
+    schema = pa.schema([pa.field(column.name, kind, metadata=_named(column)) for _, column, kind in listed])
+    read = _reader(layout)
     with path.open("wb") as file:
         with pq.ParquetWriter(file, schema, compression="zstd") as writer:
             for some in batches(lines, _ROWS_PER_GROUP):
-                rows = _rows(some, layout)
-                arrays = [_array([row[name] for row in rows], make, kind) for name, make, kind in makers]
+                rows = read(some)
+                arrays = [
+                    _array([*map(attrgetter(f"f{place}"), rows)], column.tree, kind) for place, column, kind in listed
+                ]
                 writer.write_table(pa.table(arrays, schema=schema))
         file.flush()
         os.fsync(file.fileno())
@@ -62,20 +63,29 @@ def _named(column: Column) -> dict[bytes, bytes] | None:
     return {_FIELD: column.wire.encode()} if column.name != column.wire else None
 
 
-def _rows(lines: Sequence[bytes], layout: Layout) -> list[dict[str, Any]]:
-    """The rows with every column, moments and numbers read."""
-    rows = [_read_row(line) for line in lines]
-    if layout.renames:
-        rows = [{layout.names_in_lines[wire]: value for wire, value in row.items()} for row in rows]
-    checked = msgspec.convert(rows, list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
-    ready: list[dict[str, Any]] = msgspec.to_builtins(
-        checked, builtin_types=(datetime, date, time, Decimal), enc_hook=columns.write_special
-    )
-    return ready
+def _reader(layout: Layout) -> Callable[[list[bytes]], list[Any]]:
+    """What reads lines as objects with every column, `f0` the first, moments and numbers read."""
+    if not layout.renames:
+        return lambda lines: _decoder(layout).decode_lines(b"".join(lines))
+
+    def renamed(lines: list[bytes]) -> list[Any]:
+        rows = [{layout.names_in_lines[wire]: value for wire, value in _read_row(line).items()} for line in lines]
+        read: list[Any] = msgspec.convert(rows, list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
+        return read
+
+    return renamed
 
 
-def _array(values: list[Any], make: Callable[[Any], Any] | None, kind: Any) -> Any:
-    if make is not None:
+def _decoder(layout: Layout) -> Any:
+    return msgspec.json.Decoder(layout.row_type, dec_hook=columns.read_special)
+
+
+def _array(values: list[Any], tree: Tree, kind: Any) -> Any:
+    if not isinstance(tree, Leaf):
+        values = msgspec.to_builtins(
+            values, builtin_types=(datetime, date, time, Decimal), enc_hook=columns.write_special
+        )
+    if (make := _maker(tree)) is not None:
         values = [None if value is None else make(value) for value in values]
     plain = _storage(kind)
     made = pa.array(values, plain)

@@ -11,42 +11,47 @@ import msgspec
 import psycopg
 
 from connectory.destinations import columns
-from connectory.destinations.columns import Column, Leaf, Tree, quote
+from connectory.destinations.columns import Column, Leaf, quote
 from connectory.destinations.scalars import DECLARED, Misfit
 
 _CONTEXT: Final = re.compile(r"COPY \S+, line (\d+)(?:, column ([^:]*))?")
-_encode = msgspec.json.Encoder(enc_hook=columns.write_special).encode
+_ROWS_AT_ONCE: Final = 10_000
+_encode_lines = msgspec.json.Encoder(enc_hook=columns.write_special).encode_lines
 
 
 def copy_values(rows: Sequence[Mapping[str, Any]], listed: Sequence[Column]) -> Iterable[Sequence[Any]]:
-    """The rows as COPY takes them."""
-    wires = [column.wire for column in listed]
-    special = [(place, writer) for place, column in enumerate(listed) if (writer := _writer(column.tree)) is not None]
-    if not special:
-        for row in rows:
-            yield [row.get(wire) for wire in wires]
-        return
-    for row in rows:
-        values = [row.get(wire) for wire in wires]
-        for place, write in special:
-            if values[place] is not None:
-                values[place] = write(values[place])
-        yield values
+    """The rows as COPY takes them. Made column by column, which is several times as fast as row by row."""
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[start : start + _ROWS_AT_ONCE]
+        yield from zip(*(_column(some, column) for column in listed), strict=True)
 
 
-def _writer(tree: Tree) -> Callable[[Any], Any] | None:
+def _column(rows: Sequence[Mapping[str, Any]], column: Column) -> Sequence[Any]:
+    wire = column.wire
+    try:
+        values = [row[wire] for row in rows]
+    except KeyError:
+        values = [row.get(wire) for row in rows]
+    if not isinstance(column.tree, Leaf) or column.tree.type == columns.JSON:
+        return _json_texts(values)
+    write = _writer(column.tree)
+    return values if write is None else [None if value is None else write(value) for value in values]
+
+
+def _json_texts(values: Sequence[Any]) -> Sequence[str | None]:
+    texts: list[str] = _encode_lines(values).decode().split("\n")  # no line end stands in what it writes
+    if None in values:
+        return [None if value is None else text for value, text in zip(values, texts, strict=False)]
+    return texts[: len(values)]
+
+
+def _writer(tree: Leaf) -> Callable[[Any], Any] | None:
     """What makes a value one that psycopg writes as the type's text; None where it does so by itself."""
-    if not isinstance(tree, Leaf) or tree.type == columns.JSON:
-        return _json_text
     if not tree.foreign:
         return None
     if tree.type.startswith("timestamp") and tree.type.endswith("without time zone"):
         return _in_utc
     return (lambda value: value) if tree.type.endswith("[]") else columns.as_text
-
-
-def _json_text(value: Any) -> str:
-    return bytes(_encode(value)).decode()
 
 
 def _in_utc(value: Any) -> str:
