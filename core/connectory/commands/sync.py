@@ -188,9 +188,9 @@ class Runs:
             events.run_ended(ended)
         report = ended.report
         if not self.quiet or report.exit_code:
-            account(
-                report, root, waits=ended.costs.waits, calls=ended.costs.calls, took=ended.took, rows=None if self.quiet else self.rows
-            )
+            rows = None if self.quiet else self.rows
+            costs = ended.costs
+            account(report, root, waits=costs.waits, calls=costs.calls, took=ended.took, rows=rows)
         if ended.come_back is not None:
             note(f"stopped for the limit: come back at {moment(ended.come_back)}, then run the same command")
         return report.exit_code

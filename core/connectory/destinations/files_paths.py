@@ -12,7 +12,7 @@ import msgspec
 
 from connectory.errors import DestinationError
 
-Format = Literal["parquet", "jsonl", "csv"]
+Format = Literal["csv", "jsonl", "parquet"]
 
 ENDINGS: Final[Mapping[str, Format]] = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"

@@ -85,7 +85,7 @@ class FilesTarget:
     """Parquet, JSON Lines or CSV files."""
 
     files: str = word("the file, or `out/people-{{ part }}.parquet` for as many as there is need of")
-    format: Literal["parquet", "jsonl", "csv"] | None = word("what they are; default: by the ending", None)
+    format: Literal["csv", "jsonl", "parquet"] | None = word("what they are; default: by the ending", None)
     partition: tuple[str, ...] = word("fields whose values make folders, as `country=NL/year=2026`", ())
     mode: Literal["append", "replace"] | None = word(
         "add files, or replace them all at the end; default: append where the name has {{ part }}, else replace", None
