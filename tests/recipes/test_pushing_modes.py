@@ -297,6 +297,7 @@ def test_what_a_sandbox_took_is_not_taken_for_delivered_elsewhere(
     with TwelveTwenty(clock=parts.clock) as sandbox:
         assert pushes(to, server=sandbox.url, api_key=sandbox.api_key).run(rows).exit_code == 0
     students = pushes(to, server=school.url, api_key=school.api_key)
+    assert students.run([], keep_state=True).exit_code == 0, "to look binds nobody"
     with pytest.raises(ArgumentError, match="--full-refresh sends everything there"):
         students.run(rows)
     assert str(students.run(rows, full_refresh=True).accounts) == "3 read = 3 delivered"

@@ -17,7 +17,7 @@ from connectory.recipes.push_calls import courier_of, record_fields
 from connectory.recipes.push_checks import destroys, filled_by_rows, keys_of, plans_of, target_faults
 from connectory.recipes.push_lookup import Lookup
 from connectory.recipes.push_rows import Sorter
-from connectory.recipes.pushing import Push
+from connectory.recipes.pushing import Binding, Push
 from connectory.recipes.recipe import ToOperation
 from connectory.recipes.rejects import RejectsFile
 from connectory.recipes.removing import Remover, share_of
@@ -48,7 +48,8 @@ def open_target_operation(context: Context, options: ToOperation, shape: Record 
     given = _arguments(context, connector, plan, options)
     journal = open_journal(journal_path(context.root, context.loaded.recipe.name))
     try:
-        _bind(context, journal, f"{plan.name} at {engine.url(plan)}")
+        target = f"{plan.name} at {engine.url(plan)}"
+        binding = _binding(context, journal, target)
     except BaseException:
         journal.close()
         raise
@@ -66,14 +67,18 @@ def open_target_operation(context: Context, options: ToOperation, shape: Record 
         remover=_remover(context, engine, options, plans, sorter) if options.mode == "mirror" else None,
         rejects=rejects,
         fresh=context.fresh,
+        binding=binding,
     )
 
 
-def _bind(context: Context, journal: Journal, target: str) -> None:
-    """What one place took says nothing of another: a sandbox and the real one, say. Raises ArgumentError."""
+def _binding(context: Context, journal: Journal, target: str) -> Binding | None:
+    """Where the journal's rows go from now on; None: where they went before.
+
+    What one place took says nothing of another: a sandbox and the real one, say. Raises ArgumentError.
+    """
     before = journal.target
     if before == target:
-        return
+        return None
     if before is not None and not context.keep:
         name = context.loaded.recipe.name
         left = journal.under_way() is not None or journal.count_held() > 0
@@ -83,7 +88,7 @@ def _bind(context: Context, journal: Journal, target: str) -> None:
                 f"{name}: its rows went to {before}, and now to {target}: --full-refresh sends everything there{more}, "
                 "--keep-state goes on as if it were the same place"
             )
-    journal.bind(target, forget=before is not None and not context.keep)
+    return Binding(target, forget=before is not None and not context.keep)
 
 
 def _arguments(context: Context, connector: Connector, plan: Plan, options: ToOperation) -> Mapping[str, Any]:

@@ -31,6 +31,14 @@ _MOST_CALLS: Final = 10  # and how many calls such a chunk may take
 _LOST: Final = "the program ended while the request was under way"
 
 
+@attrs.frozen
+class Binding:
+    """Where the rows go from now on; `forget` what was taken elsewhere."""
+
+    target: str
+    forget: bool
+
+
 @attrs.define(eq=False)
 class Push:
     """One open recipe of a vendor's operation. Made by `push_opening.open_push`."""
@@ -42,6 +50,7 @@ class Push:
     remover: Remover | None = None
     rejects: RejectsFile | None = None
     fresh: bool = False
+    binding: Binding | None = None  # written with the first rows: to look and send nothing binds nobody
 
     @property
     def courier(self) -> Courier:
@@ -120,6 +129,9 @@ class Push:
     def _take(
         self, rows: Sequence[Row], state: bytes | None, kind: Kind, held: Sequence[int | None] | None = None
     ) -> Written:
+        if self.binding is not None and rows:
+            self.journal.bind(self.binding.target, forget=self.binding.forget)
+            self.binding = None
         sorted_ = self.sorter.sort(rows, held)
         fates = dict(sorted_.fates)
         stopped = None
