@@ -70,9 +70,10 @@ class Flow:
 
     def drain(self) -> None:
         """The source is at its end: write what is still held. Raises Stopped, DestinationError."""
-        for rows in [*self._full(), self._cut(len(self.held))]:
-            if rows:
-                self._write(rows)
+        for rows in self._full():
+            self._write(rows)
+        if self.held:
+            self._write(self._cut(len(self.held)))
 
     def keep(self) -> None:
         """Let the destination know where reading goes on, where it does not yet."""
@@ -80,6 +81,7 @@ class Flow:
             self._write([])
 
     def _full(self) -> Iterator[Sequence[Row]]:
+        """Cut after cut, each when the one before is written: what is held is kept with every write."""
         size = self.destination.rows_per_write
         if size is None:
             if self.held:
