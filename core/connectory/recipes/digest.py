@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
 from connectory.recipes.recipe import Recipe
-from connectory.recipes.state import dump
 
 # How much is read at a time, and how far back, may change from run to run.
 _OPEN: Final = frozenset({"lookback", "window"})
+_CHANGES: Final = frozenset({"change", "change_over", "lookups"})
 
 
 def digest_of(recipe: Recipe) -> Mapping[str, str]:
-    """A digest of every part that says which rows there are, by its path; nothing of the values can be read in it."""
+    """A digest of every part that says which rows there are, by its path; nothing of the values can be read in it.
+
+    What is left at its default is not in it, so that a word which a later version adds changes nothing.
+    """
     parts: dict[str, Any] = {f"/from/{recipe.from_.kind}": True}
-    for name, value in _keys(recipe.from_.options).items():
-        if name not in _OPEN:
-            parts[f"/from/{name}"] = value
-    parts["/to/key"] = getattr(recipe.to.options, "key", ())
-    parts["/change"] = recipe.change
-    parts["/change_over"] = recipe.change_over
-    parts["/lookups"] = dict(recipe.lookups)
-    return {path: hashlib.sha256(dump(value)).hexdigest()[:16] for path, value in parts.items()}
+    parts |= {f"/from/{name}": value for name, value in _said(recipe.from_.options).items() if name not in _OPEN}
+    parts |= {f"/to/{name}": value for name, value in _said(recipe.to.options).items() if name == "key"}
+    parts |= {f"/{name}": value for name, value in _said(recipe).items() if name in _CHANGES}
+    return {path: _digest(value) for path, value in parts.items()}
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:16]
 
 
 def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> Sequence[str]:
@@ -33,6 +37,13 @@ def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> Sequence
     return [path for path in dict.fromkeys([*before, *now]) if before.get(path) != now.get(path)]
 
 
-def _keys(options: Any) -> dict[str, Any]:
-    values = attrs.asdict(options, recurse=False) if attrs.has(type(options)) else {}
-    return {name.rstrip("_"): value for name, value in values.items()}
+def _said(options: Any) -> dict[str, Any]:
+    """The keys of a part that are not at their defaults, by name."""
+    if not attrs.has(type(options)):
+        return {}
+    said = {}
+    for field in attrs.fields(type(options)):
+        value, default = getattr(options, field.name), field.default
+        if value != (default.factory() if isinstance(default, attrs.Factory) else default):  # type: ignore[arg-type]
+            said[field.name.rstrip("_")] = value
+    return said

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, time
+from datetime import date as day
 from typing import Any, Final
 
 from connectory.values.codecs import BUILT_IN, find_codec, read_iso
@@ -30,16 +31,18 @@ def upper(value: str) -> str:
     return value.upper()
 
 
-def date(value: datetime | float | str, format: str) -> Any:
+def date(value: datetime | day | float | str, format: str) -> Any:
     """A moment as a datetime codec (`rfc3339`, `unix`, ...) or a strftime pattern in UTC writes it.
 
-    The moment is an aware datetime, seconds since 1970 as a number, or an RFC 3339 text.
+    The moment is an aware datetime, a day (its beginning in UTC), seconds since 1970 as a number, or an RFC 3339 text.
     """
     codec = find_codec(format, BUILT_IN)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError("a moment without zone")
         return codec.write(value)
+    if isinstance(value, day):
+        return codec.write(datetime.combine(value, time(), UTC))
     return codec.write(read_iso(value, zoneless=False) if isinstance(value, str) else BUILT_IN["unix"].read(value))
 
 
