@@ -23,6 +23,8 @@ from connectory.testing.matching import Asked, Mismatch
 Path = tuple[str | int, ...]
 
 _TALK: Final = frozenset({"about", "examples", "deprecated", "sources", "assumed"})  # changes no request
+TOKEN: Final = "(token)"
+"""The exchange of a token, among the names of operations."""
 _SHARED: Final = ("servers", "auth", "send", "wire", "errors", "outcomes")
 
 
@@ -37,6 +39,8 @@ def parts_of(loaded: Loaded, operation: str) -> dict[str, str]:
             parts |= _texts(loaded.tree, ("pagers", pager))
     for section in _SHARED:
         parts |= _texts(loaded.tree, (section,))
+    if parts.pop("auth/token", None):
+        parts |= _texts(loaded.tree, ("auth", "token"))
     for name in types_of(spec, operation):
         if node := _at(loaded.tree, ("types", name)):
             parts[f"types/{name}"] = tree_text(node)
@@ -127,10 +131,10 @@ def _split(place: str) -> Path:
 
 def fault_at(loaded: Loaded, path: Path, message: str, *, at_key: bool = True) -> Fault:
     """A fault of the spec at a place, or at the nearest one around it that is written."""
-    file, line, column = locate(loaded.tree, path, at_key=at_key)
     written = as_written(loaded.tree, path)
     while written and _at(loaded.tree, written) is None:
         written = written[:-1]
+    file, line, column = locate(loaded.tree, written, at_key=at_key)
     return Fault(file, max(line, 1), max(column, 1), "/" + "/".join(map(str, written)) if written else "", message)
 
 
@@ -142,9 +146,11 @@ class Blame:
     engine: Engine
 
     def request(self, operation: str, asked: Asked, mismatch: Mismatch) -> Fault:
-        """The place that a difference of a request comes from."""
+        """The place that a difference of a request comes from; `asked` is the request made."""
         owner = self.owner(operation, asked)
-        return self._fault(self._token(mismatch) if owner is None else self._of(owner, mismatch))
+        if owner is None and mismatch.spot not in ("scheme", "host"):
+            return self._fault(self._token(mismatch))
+        return self._fault(self._of(owner or operation, mismatch))
 
     def operation(self, operation: str, *keys: str) -> Fault:
         """An operation's line, or that of the first of these keys which it has."""
@@ -171,18 +177,33 @@ class Blame:
         pages = self.loaded.spec.operations[operation].pages
         return self._fault(("pagers", pages, "total_records")) if pages else self.operation(operation)
 
+    def token(self) -> Fault:
+        """What says how a token is got and where it is in the answer."""
+        return self._fault(self._token(Mismatch("", "", "", ""))[:-1] or ("auth",))
+
+    def words(self, operation: str, key: str) -> Fault:
+        """What says where an error's `message` or `code` is."""
+        path = ("operations", operation, "errors", key)
+        return self._fault(path if self._is(path) else ("errors", key))
+
     def outcome(self, operation: str) -> Fault:
         """What says which answers are errors, and how they read."""
         path = ("operations", operation, "outcomes")
         return self._fault(next((p for p in (path, ("outcomes",), ("errors",)) if self._is(p)), path[:2]))
 
     def owner(self, operation: str, asked: Asked) -> str | None:
-        """The operation that a request belongs to; None for the exchange of a token."""
+        """The operation that a request belongs to; None for the exchange of a token. What fits none belongs to the
+        operation that is called."""
+        found = self.known(operation, asked)
+        return None if found == TOKEN else found or operation
+
+    def known(self, operation: str, asked: Asked) -> str | None:
+        """The operation whose method and path a request has, or `TOKEN`; None where it is none of these."""
         path = urlsplit(asked.url).path
         for name in related(self.loaded.spec, operation):
             if self._fits(name, asked.method, path):
                 return name
-        return None if self._is_token(asked, path) else operation
+        return TOKEN if self._is_token(path) else None
 
     def _fits(self, operation: str, method: str, path: str) -> bool:
         plan = self.engine.plan(operation)
@@ -193,15 +214,12 @@ class Blame:
         verb = "POST" if plan.operation.graphql is not None else plan.operation.method.upper()
         return verb == method and re.fullmatch(pattern, path) is not None
 
-    def _is_token(self, asked: Asked, path: str) -> bool:
+    def _is_token(self, path: str) -> bool:
         line = self.engine.line
         if line.token is None:
             return False
         url = line.address(str(line.token.get or line.token.post), self.engine.settings)
-        return urlsplit(url).path == path or asked.method != self._method(line.token)
-
-    def _method(self, token: Any) -> str:
-        return "GET" if token.get is not None else "POST"
+        return urlsplit(url).path == path
 
     def _of(self, operation: str, mismatch: Mismatch) -> Path:
         known = self.loaded.spec.operations[operation]
@@ -223,9 +241,10 @@ class Blame:
                 spots = [(*here, "headers", name), (*here, "send", "headers", name), ("send", "headers", name)]
                 spots += [self._slot(known, "headers", name), *self._auth("headers", name), *self._media(here, name)]
             case _:
-                spots = [(*here, "fields", name), (*here, "send", "fields", name), ("send", "fields", name)]
+                spots = [self._batch(here, known, mismatch), (*here, "fields", name)]
+                spots += [(*here, "send", "fields", name), ("send", "fields", name)]
                 spots += [self._slot(known, "fields", mismatch.name), (*here, "variables", name)]
-                spots += [self._batch(here, known, mismatch), (*here, "document"), (*here, "body"), (*here, "wire")]
+                spots += [(*here, "document"), (*here, "body"), (*here, "wire")]
         return next((spot for spot in spots if spot and self._is(spot)), (*here, known.method))
 
     def _batch(self, here: Path, known: Operation, mismatch: Mismatch) -> Path:

@@ -28,6 +28,7 @@ from connectory.messages import Headers
 from connectory.spec.yamltext import Node, as_data, plain_data
 from connectory.testing.bodytext import UNWRITABLE, readable
 from connectory.testing.cassettefile import read_document
+from connectory.testing.files import KeptFile
 
 MOST_EXCHANGES: Final = 100
 SUFFIX: Final = ".yaml"
@@ -121,6 +122,8 @@ def _word(value: Any) -> str:
             return ""
         case bool():
             return str(value).lower()
+        case KeptFile():
+            return str(value["name"])
         case Mapping():
             return "+".join(map(str, value))
         case list() | tuple():

@@ -24,6 +24,7 @@ from connectory.spec.language import Rule, Spec
 from connectory.spec.words import Place
 from connectory.testing.bodytext import decoded, readable
 from connectory.testing.cassettes import Exchange
+from connectory.testing.files import KeptFile
 from connectory.testing.matching import SIGNED
 from connectory.testing.standins import StandIns
 
@@ -152,7 +153,7 @@ class Cleaner:
 
     def learn(self, exchanges: Iterable[Exchange], arguments: Mapping[str, Any]) -> None:
         """Note every personal value, so that it is replaced wherever it occurs."""
-        self.people.learn(arguments)
+        self.people.learn({name: value for name, value in arguments.items() if not isinstance(value, KeptFile)})
         for exchange in exchanges:
             self.people.learn_url(exchange.url)
             for body in (exchange.body, exchange.answer):
@@ -163,8 +164,16 @@ class Cleaner:
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the call, to be made again against the cleaned exchanges."""
-        cleaned: dict[str, Any] = self.people.replace(self.secrets.replace_data(given))
-        return cleaned
+        files = {name: value for name, value in given.items() if isinstance(value, KeptFile)}
+        others = {name: value for name, value in given.items() if name not in files}
+        cleaned: dict[str, Any] = self.people.replace(self.secrets.replace_data(others))
+        return {name: self._file(files[name]) if name in files else cleaned[name] for name in given}
+
+    def _file(self, file: KeptFile) -> KeptFile:
+        content = file["content"]
+        if isinstance(content, str):
+            content = self._text(content)
+        return KeptFile(name=self._text(file["name"]), content=content)
 
     def exchange(self, exchange: Exchange, base: str) -> Exchange:
         """One exchange; `base` is the vendor's own URL of its server."""

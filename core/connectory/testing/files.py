@@ -37,6 +37,10 @@ def _written(value: Any, folder: Path) -> Path:
     return file
 
 
+class KeptFile(dict[str, Any]):
+    """A file among the arguments that a cassette keeps: `name` and `content`, which are no fields of a record."""
+
+
 def without_files(plan: Plan, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as a cassette keeps them. Raises ArgumentError for a file that cannot be read."""
     kept = dict(arguments)
@@ -47,12 +51,12 @@ def without_files(plan: Plan, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _kept(file: Path) -> dict[str, Any]:
+def _kept(file: Path) -> KeptFile:
     try:
         content = file.read_bytes()
     except OSError as why:
         raise ArgumentError(f"cannot read {file}: {why.strerror}") from None
     try:
-        return {"name": file.name, "content": content.decode()}
+        return KeptFile(name=file.name, content=content.decode())
     except UnicodeDecodeError:
-        return {"name": file.name, "content": content}
+        return KeptFile(name=file.name, content=content)

@@ -103,9 +103,9 @@ def _in_exchange(exchange: Exchange, loaded: Loaded, redactor: Redactor) -> Iter
     texts = {
         "request/uri": exchange.url,
         "request/headers": "\n".join(exchange.headers.values()),
-        "request/body": (exchange.body or b"").decode("latin-1"),
+        "request/body": (exchange.body or b"").decode("utf-8", "replace"),
         "response/headers": "\n".join(value for values in exchange.answer_headers.values() for value in values),
-        "response/body": exchange.answer.decode("latin-1"),
+        "response/body": exchange.answer.decode("utf-8", "replace"),
     }
     for place, text in texts.items():
         yield from ((place, what) for what in _in_text(text, redactor))

@@ -120,7 +120,7 @@ def _told(values: list[str]) -> str:
 
 def _headers(made: Mapping[str, str], recorded: Mapping[str, str]) -> Iterator[Mismatch]:
     here, there = Headers(dict(made)), Headers(dict(recorded))
-    names = {name.lower(): name for name in (*there, *here)}
+    names = {name.lower(): name for name in (*here, *there)}
     for name in names.values():
         one, other = here.get(name), there.get(name)
         if one != other and not (other == SIGNED and one):
@@ -138,7 +138,10 @@ def _bodies(made: Asked, recorded: Asked) -> Iterator[Mismatch]:
     if not one or not other:
         yield Mismatch("body", "", shown_body(one), shown_body(other))
         return
-    kind = Headers(dict(recorded.headers)).get("content-type", "").lower()
+    kind, other_kind = (Headers(dict(a.headers)).get("content-type", "").lower() for a in (made, recorded))
+    if kind != other_kind:
+        yield Mismatch("body", "", shown_body(one), shown_body(other))
+        return
     if kind.startswith("application/x-www-form-urlencoded"):
         form = [parse_qsl(body.decode("utf-8", "replace"), True) for body in (one, other)]
         yield from _pairs("form field", form[0], form[1])
@@ -169,7 +172,7 @@ _ABSENT: Final = object()
 def first_difference(made: Any, recorded: Any, path: str = "") -> tuple[str, str, str] | None:
     """Where two JSON values first differ: the path, and what stands there in each (empty: nothing does)."""
     if isinstance(made, dict) and isinstance(recorded, dict):
-        for name in dict.fromkeys([*recorded, *made]):
+        for name in dict.fromkeys([*made, *recorded]):
             inner = f"{path}.{name}" if path else str(name)
             if found := first_difference(made.get(name, _ABSENT), recorded.get(name, _ABSENT), inner):
                 return found

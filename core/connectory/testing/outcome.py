@@ -143,13 +143,19 @@ def _typed(connector: Connector, plan: Plan, records: list[Any]) -> Gives:
     return gives
 
 
+def error_said(gives: Mapping[str, Any]) -> str:
+    """The error that a call ended in, in a line; empty where it ended well."""
+    said = gives.get("message") or gives.get("said") or ""
+    return f"{gives['error']}{f' ({said})' if said else ''}" if "error" in gives else ""
+
+
 def _error(why: ConnectoryError) -> Gives:
     error: dict[str, Any] = {"error": type(why).__name__}
     if isinstance(why, CallError):
         error |= {"status": why.status, "message": why.words, "code": why.code, "tries": why.attempts}
     if isinstance(why, LimitReached):
         error |= {"limit": why.limit}
-    if isinstance(why, CallError) and why.status is None:
+    if isinstance(why, CallError) and not why.words:
         error["said"] = str(why)
     return {name: said for name, said in error.items() if said not in (None, "")}
 

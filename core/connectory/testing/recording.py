@@ -46,7 +46,7 @@ from connectory.testing.files import with_files, without_files
 from connectory.testing.finishing import NotRecorded, Raw, finish
 from connectory.testing.finishing import accept as accept
 from connectory.testing.keeping import keep
-from connectory.testing.outcome import Gives, perform
+from connectory.testing.outcome import error_said, perform
 from connectory.testing.player import OTHERS, asked_by, open_cassette
 from connectory.testing.replaying import numbered_keys, placeholder
 from connectory.transport import TransportOptions, UrllibTransport, is_loopback
@@ -104,7 +104,7 @@ def record(registry: Registry, loaded: Loaded, wanted: Wanted, target: Target) -
             with open_cassette(tape):
                 gave = perform(connector, wanted.operation, given, wanted.limit, refusals=wanted.errors)
         if "error" in gave and not wanted.errors:
-            raise NotRecorded(f"{wanted.name}: ended in {_told(gave)}; nothing is kept (--errors keeps it)")
+            raise NotRecorded(f"{wanted.name}: ended in {error_said(gave)}; nothing is kept (--errors keeps it)")
         if len(tape.data) > 100:
             raise NotRecorded(f"{wanted.name}: {too_many(len(tape.data))}")
         said = target.said or _server_said(loaded, server, connector, tape)
@@ -243,11 +243,6 @@ def _kept_settings(loaded: Loaded, values: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None and value != setting.default:
             kept[name] = value
     return kept
-
-
-def _told(gave: Gives) -> str:
-    said = gave.get("message") or gave.get("said") or ""
-    return f"{gave['error']}{f' ({said})' if said else ''}"
 
 
 def _moment(epoch: float) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -21,13 +22,13 @@ from connectory.plugins.registry import Registry
 from connectory.secrets import Secret
 from connectory.spec.load import Loaded
 from connectory.spec.typeexpr import OneOf, Scalar
-from connectory.testing.blame import Blame, Change, changes_since, fault_at
+from connectory.testing.blame import TOKEN, Blame, Change, changes_since, fault_at
 from connectory.testing.cases import Case
 from connectory.testing.cassettes import Cassette, Exchange, read_cassette
 from connectory.testing.examples import ExamplePlayer, check_example
 from connectory.testing.files import with_files
-from connectory.testing.matching import Asked, Mismatch
-from connectory.testing.outcome import Gives, perform, refused_names
+from connectory.testing.matching import Asked
+from connectory.testing.outcome import Gives, error_said, perform, refused_names
 from connectory.testing.player import (
     Deviated,
     Deviation,
@@ -142,7 +143,7 @@ def _play(registry: Registry, loaded: Loaded, cassette: Cassette, watch: Watch |
             place = fault_at(loaded, ("operations", cassette.operation), "")
             return Played(gives, (Difference(fault, place, recording=where.file()),), blame)
         left = cassette.exchanges[player.position :]
-        return Played(gives, tuple(where.unasked(left)) if left else (), blame)
+        return Played(gives, tuple(where.unasked(left, gives)) if left else (), blame)
 
 
 def played_call(
@@ -298,29 +299,31 @@ class _Where:
             yield Difference(what, self._place(made, recorded), _line(made), _line(recorded), where)
             return
         for mismatch in deviated.mismatches[:MOST_TOLD]:
-            place = self.blame.request(operation, recorded, mismatch)
+            place = self.blame.request(operation, made, mismatch)
             head = f"request {position + 1}, {made.method} {_bare(made.url)}"
             yield Difference(f"{head}: {mismatch.words}", place, mismatch.made, mismatch.recorded, where)
 
     def _is_another(self, made: Asked, recorded: Asked) -> bool:
         """Whether the two belong to different calls: then their parameters have nothing to do with each other."""
-        return self.blame.owner(self.cassette.operation, made) != self.blame.owner(self.cassette.operation, recorded)
+        was = self.blame.known(self.cassette.operation, recorded)
+        return was is not None and self.blame.known(self.cassette.operation, made) != was
 
     def _place(self, made: Asked, recorded: Asked) -> Fault:
         operation = self.cassette.operation
-        if self.blame.owner(operation, recorded) is None or self.blame.owner(operation, made) is None:
-            return self.blame.request(operation, recorded, Mismatch("path", "", made.url, recorded.url))
+        if TOKEN in (self.blame.known(operation, recorded), self.blame.known(operation, made)):
+            return self.blame.token()
         return self.blame.walk(operation)
 
-    def unasked(self, left: tuple[Exchange, ...]) -> Iterator[Difference]:
-        """What was recorded and not asked for."""
-        number = len(self.cassette.exchanges)
-        what = f"{len(left)} of {number} recorded requests {'was' if len(left) == 1 else 'were'} not made, from number"
-        place = self.blame.walk(self.cassette.operation)
-        first = left[0]
-        yield Difference(
-            f"{what} {number - len(left) + 1}", place, recorded=_line(asked_of(first)), recording=self.file(first)
-        )
+    def unasked(self, left: tuple[Exchange, ...], gives: Gives) -> Iterator[Difference]:
+        """What was recorded and not asked for, and the error that kept the call from asking."""
+        operation, number = self.cassette.operation, len(self.cassette.exchanges)
+        what = f"{len(left)} of {number} recorded requests {'was' if len(left) == 1 else 'were'} not made"
+        before = self.cassette.exchanges[: number - len(left)]
+        in_token = bool(before) and self.blame.known(operation, asked_of(before[-1])) == TOKEN
+        place = self.blame.token() if in_token else self.blame.walk(operation)
+        ended = f"the call ended in {error_said(gives)}" if "error" in gives else ""
+        recorded = f"request {number - len(left) + 1}, {_line(asked_of(left[0]))}"
+        yield Difference(what, place, ended, recorded, self.file(left[0]))
 
 
 def _line(asked: Asked) -> str:
@@ -343,12 +346,12 @@ def _compare(loaded: Loaded, played: Played, cassette: Cassette) -> Iterator[Dif
             yield Difference("what is said of the settings differs", place, str(made), str(recorded))
         return
     where = str(cassette.file or cassette.name)
-    places = {
+    places: dict[str, Callable[[str], Fault]] = {
         "error": blame.outcome,
         "status": blame.outcome,
         "word": blame.outcome,
-        "message": blame.outcome,
-        "code": blame.outcome,
+        "message": partial(blame.words, key="message"),
+        "code": partial(blame.words, key="code"),
         "total": blame.total,
         "records": blame.records,
         "first": blame.records,
@@ -372,13 +375,19 @@ def _compare(loaded: Loaded, played: Played, cassette: Cassette) -> Iterator[Dif
         "message": "the vendor's words differ",
         "code": "the vendor's code differs",
     }
-    names = [name for name in dict.fromkeys([*said, *recorded, *made]) if made.get(name) != recorded.get(name)]
+    if made.get("error") != recorded.get("error"):
+        place = blame.records(operation) if made.get("error") == "BadAnswer" else blame.outcome(operation)
+        yield Difference(said["error"], place, error_said(made), error_said(recorded), where)
+        return
+    wanted = dict.fromkeys([*said, *recorded, *made])
+    names = [name for name in wanted if name != "said" and made.get(name) != recorded.get(name)]
     if names == ["digest"]:
         what = "a record differs from those recorded, or their order does"
         yield Difference(what, blame.records(operation), str(made["digest"]), str(recorded["digest"]), where)
     for name in names:
         if name != "digest":
-            place = places.get(name, lambda o: blame.operation(o, "results", "batch", "returns"))(operation)
+            find = places.get(name)
+            place = find(operation) if find else blame.operation(operation, "results", "batch", "returns")
             yield Difference(
                 said.get(name, f"'{name}' differs"), place, *_sides(made.get(name), recorded.get(name)), where
             )
