@@ -55,7 +55,13 @@ BROKEN = [
     ("X-Client: reader", "X-Klient: reader", "books.get", "header 'X-Klient' was made", "X-Klient: reader"),
     ('X-Token: "{{ token }}"', 'X-Tokens: "{{ token }}"', "books.get", "header 'X-Tokens' was made", "X-Tokens:"),
     ('X-Token: "{{ token }}"', 'X-Token: "T {{ token }}"', "books.get", "header 'X-Token' differs", "X-Token:"),
-    ('key: "{{ api_key }}"', 'card: "{{ api_key }}"', "books.get", "body 'card' was made and not recorded", "fields: {card"),
+    (
+        'key: "{{ api_key }}"',
+        'card: "{{ api_key }}"',
+        "books.get",
+        "body 'card' was made and not recorded",
+        "fields: {card",
+    ),
     ("post: /token", "post: /tokens", "books.get", "the path differs", "post: /tokens"),
     ("value: access_token", "value: token", "books.get", "the call ended in Failed", "token:"),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -87,8 +88,8 @@ class RecipeTests(YamlTests):
 
     def collect(self) -> Iterator[pytest.Item]:
         """A test for each example."""
-        for name, run in recipe_cases(self.path):
-            yield YamlItem.from_parent(self, name=name, run=run, mark="example", line=1)
+        for name, line, run in recipe_cases(self.path):
+            yield YamlItem.from_parent(self, name=name, run=run, mark="example", line=line)
 
 
 def load(file: Path) -> tuple[Registry, Loaded]:
@@ -110,22 +111,51 @@ def further_cases(registry: Registry, loaded: Loaded) -> Iterable[tuple[str, Run
     return [(case.name, partial(run_fault_case, registry, loaded, case)) for case in fault_cases(registry, loaded)]
 
 
-def recipe_cases(file: Path) -> Iterable[tuple[str, Run]]:
-    """The examples of a recipe: name, and what runs it."""
-    return ()
+def recipe_cases(file: Path) -> Iterator[tuple[str, int, Run]]:
+    """The examples of a recipe: name, line, and what runs it. Raises SpecError where the recipe has faults."""
+    from connectory.connecting import load_registry
+    from connectory.recipes.examples import example_faults
+    from connectory.recipes.recipe import load_recipe
+    from connectory.testing.cassettes import safe_label
+
+    root = file.resolve().parent.parent
+    registry = load_registry(root)
+    loaded = load_recipe(registry, file)
+    for number, example in enumerate(loaded.recipe.examples):
+        place = f"/examples/{number}"
+
+        def run(place: str = place) -> Sequence[object]:
+            faults = example_faults(loaded, registry, root)
+            return [
+                fault for fault in faults if f"{fault.path}/".startswith(f"{place}/") or "/examples" not in fault.path
+            ]
+
+        line = loaded.fault(("examples", number), "").line
+        yield safe_label(example.about) or f"example {number + 1}", line, run
 
 
 def _secrets(registry: Registry, loaded: Loaded, root: Path) -> Sequence[object]:
     from connectory.testing.guarding import faults_in_cassettes
 
-    return faults_in_cassettes(loaded, root / "cassettes")
+    return faults_in_cassettes(loaded, root / "cassettes", _known_secrets(loaded))
+
+
+def _known_secrets(loaded: Loaded) -> list[str]:
+    """The vendor's secrets that the environment holds: those that a recording is most likely to have caught."""
+    from connectory.settings import variable_name
+    from connectory.spec.typeexpr import Scalar
+
+    names = [name for name, setting in loaded.spec.settings.items() if setting.type == Scalar("secret")]
+    given = (os.environ.get(variable_name(loaded.spec.name, name), "") for name in names)
+    return [secret for secret in given if secret]
 
 
 class YamlItem(pytest.Item):
     """One test: it passes when nothing differs."""
 
-    def __init__(self, *, run: Run, mark: str, line: int, **keywords: Any) -> None:
-        super().__init__(**keywords)
+    def __init__(self, *, name: str, parent: pytest.Collector, run: Run, mark: str, line: int, **keywords: Any) -> None:
+        # As a text, from which pytest reads the brackets as it does when it looks for the tests that failed last.
+        super().__init__(name=name, parent=parent, nodeid=f"{parent.nodeid}::{name}", **keywords)
         self._run = run
         self._line = line
         self.add_marker(mark)
