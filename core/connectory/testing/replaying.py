@@ -180,12 +180,12 @@ def prepared(
     """A connector of a spec that asks one thing at a time, with placeholders for secrets and a clock that is moved."""
     manual = ManualClock(clock)
     with ExitStack() as stack:
-        tokens = TokenStore(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         parts = Parts(
             clock=manual,
             ledger=MemoryLedger(manual),
-            tokens=tokens,
-            rotation=Rotation(Path(stack.enter_context(tempfile.TemporaryDirectory()))),
+            tokens=TokenStore(folder / "tokens"),
+            rotation=Rotation(folder / "rotated"),
             transport=replaying_transport(),
             environ={},
             make_key=numbered_keys(operation),
