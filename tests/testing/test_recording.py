@@ -71,6 +71,15 @@ def test_no_secret_is_kept_in_any_form(spec: Path, name: str) -> None:
     assert "https://main.library.example/api/" in text
 
 
+def test_no_secret_is_logged(spec: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    with Library() as library:
+        recorded(spec, library, "authors.list")
+    assert "authors.list" in caplog.text
+    for secret in (KEY, quote(KEY), "token/1+secret==", quote("token/1+secret==", safe="")):
+        assert secret not in caplog.text
+
+
 def test_personal_values_are_stand_ins_wherever_they_stand(spec: Path) -> None:
     with Library() as library:
         text = text_of(recorded(spec, library, "authors.list"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from vcr.record_mode import RecordMode
 from connectory.testing.cassettes import Exchange
 from connectory.testing.matching import Asked, Mismatch, compare, kept_headers
 from connectory.transport import TransportOptions, UrllibTransport
+
+logging.getLogger("vcr").setLevel(logging.WARNING)  # below that its log spells out requests and answers, secrets too
 
 # vcrpy stands below urllib3 only: whatever else a plug-in calls meets the blocked network.
 OTHERS: Final = tuple(name for name in PATCHER_NAMES if name != "urllib3")
