@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "mutate": "Plant every mistake in a spec, and name those that no test notices.",
     "record": "Record calls against a live server, for the tests.",
     "mock": "Serve a vendor on this machine, from its spec alone.",
+    "plan": "What a sync would do, how many calls that takes, and when it would end.",
+    "apply": "Send exactly what a plan says.",
     "runs": "What past runs of recipes did and cost.",
     "check": "Check specs, recipes and plug-ins; every fault at once.",
     "login": "Log in to a vendor as a person, once.",

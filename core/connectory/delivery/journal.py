@@ -11,6 +11,7 @@ nowhere else, so a new one is never begun in its place.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -286,6 +287,16 @@ class Journal:
         """Every row held back, the oldest first."""
         with self._plain_words():
             yield from map(_held, self._db.execute(f"SELECT {_HELD} FROM held ORDER BY id").fetchall())
+
+    def fingerprint(self) -> str:
+        """What the vendor last took, and what is held back, as a text that differs when either does."""
+        digest = hashlib.sha256()
+        with self._plain_words():
+            for key, hash_ in self._db.execute("SELECT key, hash FROM accepted ORDER BY key"):
+                digest.update(_encode([key, hash_]))
+            for id_, key, hash_, word in self._db.execute("SELECT id, key, hash, word FROM held ORDER BY id"):
+                digest.update(_encode([id_, key, hash_, word]))
+        return digest.hexdigest()
 
     def close(self) -> None:
         """Let go of it."""

@@ -15,10 +15,13 @@ from connectory.limits.budgets import Restraint, Window
 from connectory.limits.costs import Costs
 from connectory.limits.ledger import Ledger
 from connectory.limits.sqlite import SqliteLedger
+from connectory.recipes.context import Context
 from connectory.recipes.locks import alone
+from connectory.recipes.opening import open_source
 from connectory.recipes.recipe import Recipe, load_recipe
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.runs import RunLog, open_log
+from connectory.recipes.source import SourceReader
 from connectory.recipes.stopping import Stop, StoppableClock, Times
 from connectory.recipes.sync import Span, run_recipe
 
@@ -39,6 +42,7 @@ class Wishes:
     full_refresh: bool = False
     keep_state: bool = False
     span: Span | None = None
+    opener: Callable[[Context], SourceReader] = open_source
 
 
 @attrs.define
@@ -174,6 +178,7 @@ def _start(
             full_refresh=wishes.full_refresh,
             keep_state=wishes.keep_state,
             span=wishes.span,
+            opener=wishes.opener,
         )
     except BaseException as why:
         recorder.broke(why)

@@ -59,6 +59,14 @@ class State:
         return dump({"version": VERSION, **attrs.asdict(self, recurse=True)})
 
 
+PLAN: Final = "plan"  # stands, before the plan's id, where a run's span would say what it was asked for
+
+
+def is_plan(span: tuple[str | None, str | None] | None) -> bool:
+    """Whether a run sends the rows of a plan, so that only the same plan can go on with it."""
+    return span is not None and span[0] == PLAN
+
+
 def read_state(kept: bytes) -> State:
     """A state as it was. Raises DestinationError where it is none of ours, or of a later version."""
     try:

@@ -24,7 +24,7 @@ from connectory.recipes.flow import Flow, Stopped
 from connectory.recipes.opening import open_source, open_target
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.source import SourceReader, fit_chunks
-from connectory.recipes.state import State, read_state
+from connectory.recipes.state import State, is_plan, read_state
 
 __all__ = ["Observer", "Progress", "Report", "run_recipe"]
 
@@ -45,13 +45,14 @@ def run_recipe(
     keep_state: bool = False,
     span: Span | None = None,
     confirmed: bool = False,
+    opener: Callable[[Context], SourceReader] = open_source,
 ) -> Report:
     """Run one recipe. Raises InputError before anything is sent; what happens later stands in the report's `error`.
 
     `settings` go before the recipe's own. Paths in the recipe are relative to `root`: its project, or its folder.
     `full_refresh` begins anew whatever was kept; `keep_state` goes on with what was kept though the recipe changed;
     `span` reads from one moment to another, and leaves the mark of the ordinary runs alone; `confirmed` says that
-    an operation that destroys is meant.
+    an operation that destroys is meant; `opener` opens what is read instead of the recipe's own source.
     """
     parts = parts or Parts()
     file = Path(file)
@@ -77,7 +78,7 @@ def run_recipe(
     )
     started = parts.clock.monotonic()
     try:
-        source = open_source(context)
+        source = opener(context)
         try:
             destination = open_target(context, source)
             try:
@@ -112,7 +113,7 @@ def _begin(
     run = state.run
     if kept is not None and not keep_state and (state.mark is not None or run is not None):
         _refuse_changed(report.recipe, changed_parts(state.recipe, digest))
-    if run is not None and context.span is not None and run.span != context.span:
+    if run is not None and run.span != context.span and (context.span is not None or is_plan(run.span)):
         raise ArgumentError(f"{report.recipe}: run {run.id} is not at its end; let it end first, or use --full-refresh")
     report.run = uuid.uuid4().hex[:12] if run is None else run.id
     report.starts = 1 if run is None else run.starts + 1
