@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import duckdb
 import pytest
 
 import connectory
+from connectory.destinations import duckdb_file
 from connectory.destinations.destination import Written
 from connectory.destinations.duckdb import Mode, count, glance, open_duckdb
 from connectory.errors import DestinationError
@@ -38,7 +40,8 @@ def test_a_chunk_that_fails_leaves_table_and_state_as_they_were(path: Path) -> N
 HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 
 
-def test_a_file_in_use_names_the_process(file: Path) -> None:
+def test_a_file_in_use_names_the_process(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duckdb_file, "PATIENCE", 0.3)
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
@@ -51,6 +54,17 @@ def test_a_file_in_use_names_the_process(file: Path) -> None:
         holder.kill()
     with table(file) as opened:
         assert opened.write([{"id": 1}]) == Written(1)
+
+
+def test_another_program_that_ends_soon_is_waited_for(file: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        threading.Timer(0.3, holder.kill).start()
+        with closing(open_duckdb(file, "t", None, (), "append", "r")) as opened:
+            assert opened.write([{"id": 1}]) == Written(1)
 
 
 def test_a_connection_of_the_same_program_is_shared(file: Path) -> None:
@@ -111,6 +125,7 @@ def test_a_folder_that_is_read_only_is_named(tmp_path: Path) -> None:
 FULL = """
 import resource, sys
 sys.path[:0] = [sys.argv[2]]
+from connectory.destinations import duckdb_file
 from connectory.destinations.duckdb import open_duckdb
 from connectory.errors import DestinationError
 table = open_duckdb(sys.argv[1], "t", None, (), "append", "r")
@@ -150,7 +165,9 @@ def test_nothing_is_fetched_and_nothing_is_left_beside_the_file(file: Path, home
 
 KILLED = """
 import sys
+import threading
 sys.path[:0] = [sys.argv[2]]
+from connectory.destinations import duckdb_file
 from connectory.destinations.duckdb import open_duckdb
 table = open_duckdb(sys.argv[1], "t", None, ["id"], sys.argv[3], "r")
 kept = table.read_state()

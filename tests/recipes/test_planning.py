@@ -200,6 +200,7 @@ def test_a_dry_run_shows_the_first_request_without_its_secrets(recipe: Recipe, s
     assert shown.words == {"sent": 2, "invalid": 1}
     assert shown.request is not None
     assert (shown.request.method, shown.request.url) == ("PUT", f"{school.url}/api/v2/calendar-events/batch")
+    assert (len(shown.rows), shown.came, shown.total) == (3, None, 3)
     assert shown.request.headers["Authorization"] == "Bearer ***"
     assert [row["ExternalId"] for row in json.loads(shown.request.body or "")] == ["exam-1", "exam-3"]
     assert school.api_key not in str(shown)

@@ -26,7 +26,7 @@ def show_preview(preview: Preview) -> None:
 
     words = " + ".join(f"{count:,} {word}" for word, count in preview.words.items()) or "0"
     of = f" of {preview.total:,}" if preview.total is not None else ""
-    came = f", {preview.came:,} before the change" if preview.came != len(preview.rows) else ""
+    came = f", {preview.came:,} before the change" if preview.came is not None else ""
     note(
         f"{preview.recipe}: dry run: {len(preview.rows):,}{of} rows read{came} = {words}"
         f" ({preview.calls:,} call{'' if preview.calls == 1 else 's'} to read; nothing was sent or written)"

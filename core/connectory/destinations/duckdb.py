@@ -32,7 +32,7 @@ from connectory.destinations.columns import Layout, Leaf, Tree, quote, sql_type
 from connectory.destinations.destination import Kept, Written
 from connectory.destinations.duckdb_file import (
     TableName,
-    connect,
+    connect_in_turn,
     count,
     glance,
     kind_of,
@@ -93,7 +93,7 @@ def open_duckdb(
         raise DestinationError(f"{path.parent}: {error.strerror}: the folder of {path.name} cannot be made") from error
     with plain_words(path, table):
         rules = Rules(tuple(key) if mode == "merge" else (), contract, f"table {name} in {path}")
-        return DuckDBTable(connect(path), path, name, shape, rules, mode, run)
+        return DuckDBTable(connect_in_turn(path), path, name, shape, rules, mode, run)
 
 
 class DuckDBTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,8 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",
 }
 _WAYS: Final[tuple[dict[str, Any], ...]] = ({"read_only": True, "config": _SETTINGS}, {"config": _SETTINGS}, {})
+PATIENCE = 10.0  # seconds that another program may have the file open: another recipe may be about to end
+_LOOK_EVERY: Final = 0.2
 _PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 
 
@@ -82,6 +85,18 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
     return connection
+
+
+def connect_in_turn(path: Path) -> duckdb.DuckDBPyConnection:
+    """The same for writing, once no other program has the file open; it is waited for a little. Raises duckdb.Error."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return connect(path)
+        except duckdb.IOException as why:
+            if "Could not set lock" not in str(why) or time.monotonic() >= until:
+                raise
+        time.sleep(_LOOK_EVERY)
 
 
 def kind_of(connection: duckdb.DuckDBPyConnection, name: TableName) -> str:

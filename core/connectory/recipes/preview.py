@@ -47,11 +47,12 @@ class Shown:
 @attrs.frozen(kw_only=True)
 class Preview:
     """What the first rows come to. `words` counts them: `sent`, and of those kept back `unchanged` and `invalid`;
-    for a table all are `written`. `total` is how many rows the source says it has in all."""
+    for a table all are `written`. `came` counts them before the recipe's change, where it has one, and `total` is how
+    many rows the source says it has in all."""
 
     recipe: str
     rows: Sequence[Row]
-    came: int
+    came: int | None
     total: int | None
     words: Mapping[str, int]
     problems: Sequence[str] = ()
@@ -109,11 +110,12 @@ def position_of(push: Push) -> Any:
     return state.mark if state.run is None else state.run.position
 
 
-def _first_rows(source: SourceReader, position: Any) -> tuple[Sequence[Row], int, int | None]:
-    """The first rows, how many they were before the change, and how many there are in all."""
-    came, total = 0, None
+def _first_rows(source: SourceReader, position: Any) -> tuple[Sequence[Row], int | None, int | None]:
+    """The first rows, how many they were before a change (None: there is none), and how many there are in all."""
+    came, total = None, None
     for number, chunk in enumerate(source.chunks(position), 1):
-        came += len(chunk.rows) if chunk.came is None else chunk.came
+        if chunk.came is not None:
+            came = (came or 0) + chunk.came
         total = chunk.total if total is None else total
         if chunk.rows or number >= _MOST_CHUNKS:
             return chunk.rows, came, total
@@ -129,7 +131,7 @@ def _show(push: Push, line: Line, rows: Sequence[Row]) -> Preview:
     return Preview(
         recipe="",
         rows=named,
-        came=0,
+        came=None,
         total=None,
         words={word: count for word, count in words.items() if count},
         problems=[f"{fate.word}: {f'{fate.field}: ' if fate.field else ''}{fate.words}" for fate in refused],

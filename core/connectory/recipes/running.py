@@ -11,7 +11,7 @@ import attrs
 from connectory.connecting import Parts, load_registry, open_project
 from connectory.destinations.destination import Written
 from connectory.errors import ConnectoryError, Interrupted, LimitReached
-from connectory.limits.budgets import Restraint, Window
+from connectory.limits.budgets import Window
 from connectory.limits.costs import Costs
 from connectory.limits.ledger import Ledger
 from connectory.limits.sqlite import SqliteLedger
@@ -116,14 +116,7 @@ def run(
     recipe = load_recipe(load_registry(project.root if project else None), file).recipe
     times = Times(clock, stop, wishes.until, recipe.between)
     ledger = parts.ledger or SqliteLedger(clock=clock)
-    parts = attrs.evolve(
-        parts,
-        ledger=ledger,
-        clock=clock,
-        gate=times.gate,
-        restraint=Restraint(recipe.share, recipe.reserve),
-        costs=Costs(),
-    )
+    parts = attrs.evolve(parts, ledger=ledger, clock=clock, gate=times.gate)
     began = clock.monotonic()
     with alone(root, recipe.name, clock.now()):
         log = open_log(root, clock.now())

@@ -16,15 +16,18 @@ import attrs
 from connectory.connecting import Parts, load_registry, open_project
 from connectory.destinations.destination import Destination
 from connectory.errors import ArgumentError, ConnectoryError, DestinationError
-from connectory.limits.costs import Gate
+from connectory.limits.budgets import Restraint
+from connectory.limits.costs import Gate, always_open
 from connectory.recipes.checks import check_recipe
 from connectory.recipes.context import Connectors, Context
 from connectory.recipes.digest import changed_parts, digest_of
 from connectory.recipes.flow import Flow, Stopped
 from connectory.recipes.opening import open_source, open_target
+from connectory.recipes.recipe import Recipe
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.source import SourceReader, fit_chunks
 from connectory.recipes.state import State, is_plan, read_state
+from connectory.recipes.stopping import Stop, Times
 
 __all__ = ["Observer", "Progress", "Report", "run_recipe"]
 
@@ -60,6 +63,7 @@ def run_recipe(
     root = root or (project.root if project else file.resolve().parent)
     registry = load_registry(project.root if project else None)
     loaded = check_recipe(registry, file, root)
+    parts = _courteous(parts, loaded.recipe)
     observer = _Observers([*observers, *([_Teller(on_progress)] if on_progress else [])])
     report = Report(loaded.recipe.name, destination=attrs.asdict(loaded.recipe.to.options))
     connectors = Connectors(root, parts, profile, max_wait, settings or {})
@@ -95,6 +99,14 @@ def run_recipe(
     _check_sum(report)
     observer.ended(report)
     return report
+
+
+def _courteous(parts: Parts, recipe: Recipe) -> Parts:
+    """The parts of a run that leaves to others what its recipe says, and keeps to its hours."""
+    parts = attrs.evolve(parts, restraint=Restraint(recipe.share, recipe.reserve))
+    if recipe.between is None or parts.gate is not always_open:
+        return parts
+    return attrs.evolve(parts, gate=Times(parts.clock, Stop(), hours=recipe.between).gate)
 
 
 def _begin(
