@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectory.clock import SystemClock
 from connectory.commands.messages import SHORT_WAIT, moment, note
+from connectory.errors import ConnectoryError
 from connectory.recipes.running import Gauge, Left, Watcher
 
 if TYPE_CHECKING:
@@ -99,8 +100,6 @@ def duration(seconds: float) -> str:
 
 def told_left(gauge: Gauge | None) -> str:
     """What is left of the longest limit: `4,188 of 5,000 calls left in 24 hours`."""
-    from connectory.errors import ConnectoryError
-
     try:
         left = gauge.left() if gauge is not None else []
     except ConnectoryError:
@@ -117,17 +116,15 @@ def left_in_words(left: Left) -> str:
 @contextmanager
 def _live() -> Iterator[Watch]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=10),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[calls]}"),
-        TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[waiting]}"),
+        TextColumn("{task.fields[doing]}"),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bars:
         yield lambda name: Live(name, bars, SystemClock())
@@ -139,7 +136,7 @@ class Live(Watcher):
     def __init__(self, name: str, bars: Any, clock: Clock) -> None:
         self._bars = bars
         self._clock = clock
-        self._task = bars.add_task(name, total=None, waiting="", calls="")
+        self._task = bars.add_task(name, total=None, doing="")
         self._gauge: Gauge | None = None
         self._looked, self._left = -LOOK_EVERY, ""
 
@@ -147,16 +144,24 @@ class Live(Watcher):
         self._gauge = gauge
 
     def progressed(self, progress: Progress) -> None:
-        wait = f"waiting {progress.seconds:.0f} s: {progress.waiting}" if progress.waiting else ""
-        self._bars.update(self._task, completed=progress.rows, total=progress.total, waiting=wait, calls=self._calls())
+        doing = f"waiting {progress.seconds:.0f} s: {progress.waiting}" if progress.waiting else self._calls()
+        self._bars.update(self._task, completed=progress.rows, total=progress.total, doing=doing)
 
     def _calls(self) -> str:
         if self._gauge is None:
             return ""
         if self._clock.monotonic() - self._looked >= LOOK_EVERY:
-            self._looked, self._left = self._clock.monotonic(), told_left(self._gauge)
+            self._looked, self._left = self._clock.monotonic(), self._look()
         return f"{self._gauge.costs.calls:,} calls{f', {self._left}' if self._left else ''}"
+
+    def _look(self) -> str:
+        assert self._gauge is not None
+        try:
+            left = self._gauge.left()
+        except ConnectoryError:
+            return ""
+        return f"{left[0].left:,} left" if left else ""
 
     def pausing(self, until: float, why: str) -> None:
         self._bars.console.print(f"{why}", highlight=False, markup=False)
-        self._bars.update(self._task, waiting=f"goes on at {moment(until)}")
+        self._bars.update(self._task, doing=f"goes on at {moment(until)}")
