@@ -104,7 +104,7 @@ def test_a_plan_tells_what_a_sync_then_does(recipe: Recipe, school: TwelveTwenty
     plan = recipe.plan()
     assert plan.words == {"unchanged": 1179, "change": 20, "add": 2, "invalid": 1}
     assert plan.fields == {"Title": 20, "EndTime": 1}
-    assert plan.problems[0].startswith("invalid: TypeId: ")
+    assert plan.problems[0].startswith('invalid: "exam-31": TypeId: ')
     assert plan.outlook is not None
     ended = recipe.sync()
     assert plan.outlook.calls == {"write": ended.costs.calls}

@@ -54,6 +54,7 @@ def account(
     """
     from connectory.commands.glance import ROWS, glance
     from connectory.errors import Interrupted
+    from connectory.recipes.runs import key_of
 
     number = report.calls if calls is None else calls
     cost = [f"{number:,} call{'' if number == 1 else 's'}", f"{report.took if took is None else took:.1f} s"]
@@ -65,7 +66,8 @@ def account(
     for line in beside(report):
         note(f"  {line}")
     for problem in report.problems[:TOLD]:
-        note(f"  {problem.word}: {f'{problem.field}: ' if problem.field else ''}{problem.reason}")
+        where = [part for part in (key_of(problem.row, report.keys), problem.field) if part]
+        note(f"  {problem.word}: {''.join(f'{part}: ' for part in where)}{problem.reason}")
     for field, count in report.dropped.items():
         note(f"  left out by the contract: {field}: {count:,} value{'' if count == 1 else 's'}")
     if isinstance(report.error, Interrupted):

@@ -6,7 +6,8 @@ added:
 - run_started: `start` (above 1 where an earlier start is gone on with)
 - progress: `rows`, `total` (null where nobody knows), `pages`, `calls`, `limits`; at most one a second
 - waiting: `reason`, `seconds`, `until`, `vendor` (null between two starts)
-- problem: `word` (invalid, rejected, unknown, not_tried), `field`, `reason`, `code`, `status`, `attempts`, `repeatable`
+- problem: `word` (invalid, rejected, unknown, not_tried), `key` (a text of JSON), `field`, `reason`, `code`,
+  `status`, `attempts`, `repeatable`
 - run_ended: `exit`, `error`, `come_back` (after a limit), `read`, `rows` (by word), `rows_in`, `removed`, `pages`,
   `calls`, `waits` (seconds by cause), `bytes_sent`, `bytes_received`, `seconds`
 - not_started: `exit`, `error`
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -24,6 +25,7 @@ import msgspec
 
 from connectory.clock import SystemClock
 from connectory.recipes.running import Ended, Gauge, Left, Watcher
+from connectory.recipes.runs import key_of
 
 if TYPE_CHECKING:
     from connectory.clock import Clock
@@ -47,6 +49,7 @@ class Events(Watcher):
         self._run: str | None = None
         self._stream = stream or sys.stdout.buffer
         self._clock = clock or SystemClock()
+        self._keys: Sequence[str] = ()
         self._gauge: Gauge | None = None
         self._told = float("-inf")
         self._lock = threading.Lock()
@@ -55,7 +58,7 @@ class Events(Watcher):
         self._gauge = gauge
 
     def began(self, report: Report) -> None:
-        self._run = report.run
+        self._run, self._keys = report.run, report.keys
         self._write("run_started", start=report.starts)
 
     def progressed(self, progress: Progress) -> None:
@@ -78,6 +81,7 @@ class Events(Watcher):
             self._write(
                 "problem",
                 word=problem.word,
+                key=key_of(problem.row, self._keys) or None,
                 field=problem.field,
                 reason=problem.reason,
                 code=problem.code,

@@ -144,8 +144,9 @@ class _Tally:
             going += 1
         for number, fate in sorted_.fates.items():
             key = sorted_.keys.get(number)
+            where = ": ".join(part for part in (key, fate.field) if part)
             word = "held" if fate.word != "invalid" and not fate.fresh and fate.word != "unchanged" else fate.word
-            self._count(word, fate.words, fate.field)
+            self._count(word, fate.words, where)
             if key is not None:
                 self.seen.setdefault(key, sorted_.hashes.get(number, b""))
         self.calls += _calls(self.push.courier.plan, going)

@@ -58,6 +58,11 @@ class Push:
         return self.sorter.courier
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The fields that tell rows apart."""
+        return self.sorter.keys.names
+
+    @property
     def rows_per_write(self) -> int:
         """Full calls, with something to spare where many rows may be unchanged."""
         batch = self.courier.plan.operation.batch

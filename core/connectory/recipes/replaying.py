@@ -14,6 +14,7 @@ from connectory.delivery.journal import Held, read_held
 from connectory.delivery.journalfile import journal_path
 from connectory.destinations.destination import Problem, Written
 from connectory.errors import ArgumentError, ConnectoryError
+from connectory.limits.budgets import Restraint
 from connectory.recipes.context import Connectors, Context
 from connectory.recipes.push_calls import Row, record_fields
 from connectory.recipes.push_opening import open_target_operation
@@ -79,6 +80,7 @@ def replay(
     root = root or (project.root if project else file.resolve().parent)
     registry = load_registry(project.root if project else None)
     loaded = load_recipe(registry, file)
+    parts = attrs.evolve(parts, restraint=Restraint(loaded.recipe.share, loaded.recipe.reserve))
     options = pushing_options(loaded)
     connectors = Connectors(root, parts, profile, max_wait, settings or {}, on_wait)
     context = Context(

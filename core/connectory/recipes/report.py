@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -32,6 +32,7 @@ class Report:
     `pages` are of the whole run, which may have taken several
     `starts`; `earlier` is how many of the rows read were settled or held before this start. Calls, waits and
     problems are of this start, and so is `dropped`: values that a contract left out of delivered rows, by field.
+    `keys` are the fields that tell rows apart, where they are known.
     """
 
     recipe: str
@@ -51,6 +52,7 @@ class Report:
     error: ConnectoryError | None = None
     mark: Any = None
     changes: bool = False
+    keys: Sequence[str] = ()
     destination: Mapping[str, Any] = attrs.Factory(dict)
 
     @property

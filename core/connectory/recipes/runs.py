@@ -261,7 +261,7 @@ def _write_problems(db: sqlite3.Connection, report: Report, now: float) -> None:
                 report.run,
                 number,
                 now,
-                key_of(problem.row, _keys(report)),
+                key_of(problem.row, report.keys),
                 _row(problem),
                 problem.word,
                 problem.field,
@@ -274,11 +274,6 @@ def _write_problems(db: sqlite3.Connection, report: Report, now: float) -> None:
             for number, problem in enumerate(refused, last + 1)
         ],
     )
-
-
-def _keys(report: Report) -> Sequence[str]:
-    keys = report.destination.get("key") or ()
-    return (keys,) if isinstance(keys, str) else tuple(keys)
 
 
 def key_of(row: Any, names: Sequence[str]) -> str:

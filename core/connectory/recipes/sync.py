@@ -85,6 +85,7 @@ def run_recipe(
         source = opener(context)
         try:
             destination = open_target(context, source)
+            report.keys = getattr(destination, "keys", ()) or _keys(loaded.recipe) or source.keys
             try:
                 flow = _begin(context, destination, report, observer, keep_state=keep_state)
                 _run(source, flow, parts.gate)
@@ -99,6 +100,10 @@ def run_recipe(
     _check_sum(report)
     observer.ended(report)
     return report
+
+
+def _keys(recipe: Recipe) -> tuple[str, ...]:
+    return tuple(getattr(recipe.to.options, "key", ()))
 
 
 def _courteous(parts: Parts, recipe: Recipe) -> Parts:
