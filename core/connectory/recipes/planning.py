@@ -34,7 +34,7 @@ from connectory.recipes.recipe import FromOperation, Recipe, ToOperation
 from connectory.recipes.running import Gauge, Left
 from connectory.recipes.runs import read_runs
 from connectory.recipes.runsfile import RunsError
-from connectory.recipes.source import Row, SourceReader
+from connectory.recipes.source import Row, SourceReader, fit_chunks
 from connectory.recipes.state import load, read_state
 
 USUAL: Final = 0.5  # seconds of a call where no run of the recipe tells better
@@ -233,6 +233,7 @@ def _regrouped(source: SourceReader, position: Any, size: int | None) -> Iterato
     """The rows as the destination would get them, and how many came before the change for them."""
     held: list[Row] = []
     came = 0
+    fit_chunks(source, size)
     for chunk in source.chunks(position):
         came += len(chunk.rows) if chunk.came is None else chunk.came
         held += chunk.rows

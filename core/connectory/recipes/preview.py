@@ -19,7 +19,7 @@ from connectory.recipes.opening import open_source
 from connectory.recipes.preparing import prepared
 from connectory.recipes.push_opening import open_push
 from connectory.recipes.pushing import Push
-from connectory.recipes.source import Row, SourceReader
+from connectory.recipes.source import Row, SourceReader, fit_chunks
 from connectory.recipes.state import read_state
 from connectory.secrets import Redactor
 
@@ -91,6 +91,7 @@ def preview(
                 )
             push = open_push(context, recipe.to.options, source)
             try:
+                fit_chunks(source, push.rows_per_write)
                 rows, came, total = _first_rows(source, position_of(push))
                 vendor = context.connectors.get(recipe.to.options.connector, recipe.to.options.settings)
                 shown = _show(push, vendor.engine.line, rows)
