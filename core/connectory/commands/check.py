@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import attrs
 import click
 
+from connectory.commands.connection import parse_settings, settings_options
 from connectory.commands.messages import note
 from connectory.commands.project import FOLDERS, project_root, root_of
 
@@ -36,13 +37,33 @@ Examples:
   connectory check                                   the project's specs, recipes and plug-ins
   connectory check specs/acme.yaml recipes/orders.yaml
   connectory check connectors/signing.py
+  connectory check --live acme                       asks acme again what was recorded, and says what drifted
+  connectory check --live acme --server http://127.0.0.1:8012
 
 Each fault is one line: file:line:column path: what is wrong, and the nearest right word.""",
 )
 @click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(exists=True, path_type=Path))
+@click.option("--live", metavar="VENDOR", help="Compare a vendor's answers with the recordings instead.")
+@settings_options
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[Path, ...]) -> None:
-    """Check specs, recipes and plug-ins: the files or folders at PATH, else the project's, else the installed specs."""
+def command(
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    live: str | None,
+    server: str | None,
+    assignments: tuple[str, ...],
+    profile: str | None,
+    max_wait: float,
+) -> None:
+    """Check specs, recipes and plug-ins: the files or folders at PATH, else the project's, else the installed specs.
+
+    With --live, ask a vendor (its server named sandbox, unless told otherwise) again what was recorded of calls that
+    read, and compare the answers by shape. Ends with 1 where something drifted or a call failed.
+    """
+    if live is not None:
+        from connectory.commands.live import check_live
+
+        ctx.exit(check_live(ctx.obj, live, parse_settings(assignments, None), server, profile, max_wait))
     subjects = list(_given(paths, ctx.obj) if paths else _everything(ctx.obj))
     faults = _faults(subjects)
     for fault in faults:
