@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectory import ArgumentError, SpecError
+from connectory import ArgumentError, SpecError, Unavailable
 from connectory.clock import ManualClock
 from connectory.recipes.marks import MarkWarning
 from emulators.twelvetwenty import TwelveTwenty
@@ -129,6 +129,27 @@ def test_a_full_refresh_reads_everything_and_a_back_fill_leaves_the_mark_alone(
     assert filled.left_out["older"] >= len(dates) - 40
     assert filled.mark == mark
     assert start(recipe, flags={"full_refresh": True}, **settings).accounts.read == 60
+
+
+def test_a_back_fill_that_was_stopped_goes_on_with_its_own_span(
+    start: Sync, clock: ManualClock, school: TwelveTwenty
+) -> None:
+    settings = {"server": school.url, "api_key": school.api_key}
+    recipe = COMPANIES.replace("MODE", "merge").replace("MORE", ", complete: true")
+    dates = sorted(row["ModifyDate"] for row in school.tables["companies"].values())
+    span = (dates[10], dates[40])
+    school.fail(times=5, status=503, match=r"companies/\d+$", skip=5)
+    stopped = start(recipe, flags={"span": span}, **settings)
+    assert isinstance(stopped.error, Unavailable)
+    assert 0 < stopped.accounts.read < 30
+    with pytest.raises(ArgumentError, match="is not at its end; let it end first"):
+        start(recipe, flags={"span": (dates[0], dates[5])}, **settings)
+    with pytest.warns(UserWarning, match=f"goes on with the read from {dates[10]} to {dates[40]}"):
+        ended = start(recipe, **settings)
+    assert (ended.error, ended.run) == (None, stopped.run)
+    assert ended.accounts.read == len([date for date in dates if dates[10] <= date < dates[40]])
+    assert ended.mark is None
+    assert start(recipe, **settings).accounts.read == 60
 
 
 STUDENTS = """

@@ -166,6 +166,35 @@ def test_every_fault_of_a_recipe_is_told_at_once_with_its_place(sync: Sync) -> N
     }
 
 
+def test_names_that_mean_nothing_are_told_beside_misspelt_keys(sync: Sync) -> None:
+    with pytest.raises(SpecError) as caught:
+        sync(
+            "name: r\n"
+            "from: {connector: 12twenty, operation: companies.lst, sinse: Id, settings: {skool: h, api_key: x}}\n"
+            "to: {duckdb: x, tabel: y}\n"
+        )
+    told = [f"{fault.line}:{fault.column} {fault.path}: {fault.message}" for fault in caught.value.faults]
+    assert told == [
+        "2:40 /from/operation: 12twenty: no operation 'companies.lst'; did you mean 'companies.list'?",
+        "2:55 /from/sinse: unknown key 'sinse'; did you mean 'since'?",
+        "2:77 /from/settings/skool: no setting 'skool'; did you mean 'school'?",
+        "2:87 /from/settings/api_key: 'api_key' is a secret: it stands in the environment, the project's "
+        "connectory.toml or a reference",
+        "3:17 /to/tabel: unknown key 'tabel'; did you mean 'table'?",
+    ]
+    with pytest.raises(SpecError) as caught:
+        sync(
+            "name: r\n"
+            "from: {connector: twenty, operation: people.list, with: {filtr: x, depth: 3, order_by: '{{ tody }}'}}\n"
+            "to: {duckdb: x, table: y}\n"
+        )
+    assert [(fault.path, fault.line) for fault in caught.value.faults] == [
+        ("/from/with/filtr", 2),
+        ("/from/with/depth", 2),
+        ("/from/with/order_by", 2),
+    ]
+
+
 HERE = "{duckdb: x, table: y}"
 
 

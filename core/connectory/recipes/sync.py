@@ -140,6 +140,15 @@ def _begin(
         warnings.warn(f"{report.recipe}: rows that were appended before will be there twice", UserWarning, stacklevel=2)
     if run is not None and kept is not None:
         flow.resume(run, kept)
+        if run.span is not None and context.span is None:
+            begin, end = run.span
+            span = f"from {begin or 'the beginning'} to {end or 'now'}"
+            warnings.warn(
+                f"{report.recipe}: this start goes on with the read {span} that was not at its end; what is new comes"
+                " with the next one",
+                UserWarning,
+                stacklevel=2,
+            )
     if left is not None:
         flow.tell(left)
         report.error = left.stopped
