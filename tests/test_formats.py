@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectory import BadAnswer, SpecError
+from connectory import BadAnswer, Rejected, SpecError
 from connectory.answers import Undecodable
 from connectory.formats import FORMATS
 from emulators.exchange import Answer
@@ -102,6 +102,17 @@ def test_a_file_that_unpacks_without_end_is_refused() -> None:
     assert read
     with pytest.raises(Undecodable, match="unfolds to more than"):
         read(gzip.compress(b"a" * 50_000_000))
+
+
+def test_what_goes_wrong_is_told_in_json_whatever_the_format_of_answers(connecting: Connecting, vendor: Vendor) -> None:
+    vendor.reply = lambda ask: Answer.json({"error": {"text": "no such year"}}, 422)
+    acme = connecting("""
+servers: {production: https://api.acme.example}
+errors: {message: error.text}
+operations: {people.list: {get: /people.csv, records: ., wire: {answer: csv}}}
+""")
+    with pytest.raises(Rejected, match="no such year"):
+        list(acme.people.list())
 
 
 def test_a_batch_travels_as_a_table(connecting: Connecting, vendor: Vendor) -> None:

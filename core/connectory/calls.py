@@ -6,12 +6,13 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, BinaryIO, NoReturn, cast
 from urllib.parse import urlsplit
 
 import attrs
 
-from connectory.answers import Answer, decode_answer
+from connectory.answers import Answer, decode_answer, read_json
 from connectory.auth.credentials import Credentials, Render, moment_text, read_token, token_request
 from connectory.auth.rotation import Rotation, rotated_values
 from connectory.auth.tokens import Token as KeptToken
@@ -239,6 +240,8 @@ class Line:
     def _decoded(self, purpose: Purpose, response: Response, sink: Sink | None) -> Answer:
         read = purpose.format.read
         assert read is not None  # checked when the spec was loaded
+        if response.status >= HTTPStatus.BAD_REQUEST and "json" in response.headers.get("content-type", ""):
+            read = read_json  # what went wrong is told in JSON by those too that answer in another format
         answer = decode_answer(response, read)
         if response.whole or not 200 <= response.status < 300:
             return answer
