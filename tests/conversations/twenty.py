@@ -14,7 +14,20 @@ from emulators.twenty import Twenty
 ONE, TWO, GONE, NEW, NOBODY = (f"20202020-b000-4485-94de-70c2a98dae{number:02x}" for number in range(5))
 COMPANY = "20202020-c000-4485-94de-70c2a98daef2"
 AT = "2026-05-20T18:25:43Z"
-LINK = {"primaryLinkUrl": "https://one.example", "primaryLinkLabel": "one", "secondaryLinks": None}
+CALLED = {
+    "primaryPhoneCallingCode": "+1",
+    "additionalPhones": [{"number": "5550113", "countryCode": "US", "callingCode": "+1"}],
+}
+LINK = {
+    "primaryLinkUrl": "https://one.example",
+    "primaryLinkLabel": "one",
+    "secondaryLinks": [{"url": "https://two.example", "label": "two"}],
+}
+ADDRESS = {
+    **{"addressStreet1": "742 Evergreen Terrace", "addressStreet2": "left", "addressCity": "Springfield"},
+    **{"addressPostcode": "49007", "addressState": "?", "addressCountry": "United States"},
+    **{"addressLat": 44.5, "addressLng": -123.5},
+}
 TEXT = {"blocknote": None, "markdown": "Called *twice*."}
 
 # The objects, and everything that each may be written with.
@@ -24,7 +37,7 @@ BODIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {
             **{"name": {"firstName": "Homer", "lastName": "Simpson"}, "jobTitle": "Inspector"},
             **{"emails": {"primaryEmail": "homer@one.example", "additionalEmails": ["h@one.example"]}},
-            **{"phones": {"primaryPhoneNumber": "5557334", "primaryPhoneCountryCode": "US"}},
+            **{"phones": {"primaryPhoneNumber": "5557334", "primaryPhoneCountryCode": "US", **CALLED}},
             **{"linkedinLink": {**LINK, "primaryLinkUrl": "https://linkedin.example/in/homer"}, "position": 2.5},
         },
     ),
@@ -32,7 +45,7 @@ BODIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "company",
         {
             **{"name": "Globex", "domainName": LINK, "employees": 12, "tagline": "Onwards", "position": 2},
-            **{"linkedinLink": LINK, "address": {"addressStreet1": "742 Evergreen", "addressLat": 44.5}},
+            **{"linkedinLink": LINK, "address": ADDRESS},
             **{"annualRevenue": {"amountMicros": 12_000_000, "currencyCode": "USD"}},
         },
     ),
@@ -120,6 +133,199 @@ def of_object(plural: str) -> Iterator[Talk]:
     yield talk(f"graphql.restore_{singular}", {"id": GONE})
 
 
+# A value that each field cannot have; each goes as an item of its own, and none is sent.
+ACTOR = {"createdBy": 1, "updatedBy": 1}
+DATED = {"createdAt": "x", "updatedAt": AT, "deletedAt": "x"}
+WRONG: Mapping[str, Mapping[str, Any]] = {
+    "people": {
+        **{"name": 1, "emails": 1, "linkedinLink": 1, "jobTitle": 1, "phones": 1, "city": 1, "avatarUrl": 1},
+        **{"avatarFile": 1, "position": "x", "companyId": "x", "id": "x", **ACTOR, **DATED},
+    },
+    "companies": {
+        **{"name": 1, "domainName": 1, "address": 1, "linkedinLink": 1, "annualRevenue": 1, "employees": "x"},
+        **{"annualRecurringRevenue": 1, "tagline": 1, "position": "x", "accountOwnerId": "x", "id": "x"},
+        **{**ACTOR, **DATED},
+    },
+    "opportunities": {
+        **{"name": 1, "amount": 1, "closeDate": "x", "stage": 1, "position": "x", "companyId": "x", "id": "x"},
+        **{"pointOfContactId": "x", "ownerId": "x", **ACTOR, **DATED},
+    },
+    "notes": {"title": 1, "bodyV2": 1, "position": "x", "id": "x", **ACTOR, **DATED},
+    "tasks": {
+        **{"title": 1, "bodyV2": 1, "dueAt": "x", "status": 1, "position": "x", "assigneeId": "x", "id": "x"},
+        **{**ACTOR, **DATED},
+    },
+    "note_targets": {
+        **{"noteId": "x", "targetPersonId": "x", "targetCompanyId": "x", "targetOpportunityId": "x"},
+        **{"position": "x", "id": "x", **DATED},
+    },
+    "task_targets": {
+        **{"taskId": "x", "targetPersonId": "x", "targetCompanyId": "x", "targetOpportunityId": "x"},
+        **{"position": "x", "id": "x", **DATED},
+    },
+}
+PARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "people.name": ("people", {"firstName": 1, "lastName": 1, "other": 1}),
+    "people.emails": ("people", {"primaryEmail": 1, "additionalEmails": 1, "other": 1}),
+    "people.phones": (
+        "people",
+        {
+            **{"primaryPhoneNumber": 1, "primaryPhoneCountryCode": 1, "primaryPhoneCallingCode": 1},
+            **{"additionalPhones": [{"number": 1}], "other": 1},
+        },
+    ),
+    "companies.domainName": (
+        "companies",
+        {"primaryLinkUrl": 1, "primaryLinkLabel": 1, "secondaryLinks": [{"url": 1}], "other": 1},
+    ),
+    "companies.address": (
+        "companies",
+        {**{name: 1 if isinstance(value, str) else "x" for name, value in ADDRESS.items()}, "other": 1},
+    ),
+    "companies.annualRevenue": ("companies", {"amountMicros": "x", "currencyCode": 1, "other": 1}),
+    "notes.bodyV2": ("notes", {"blocknote": 1, "markdown": 1, "other": 1}),
+}
+
+
+def refused() -> Iterator[Talk]:
+    """What does not fit its type is kept back."""
+    for plural, wrong in WRONG.items():
+        items = [{name: value} for name, value in wrong.items()]
+        yield Talk(operation=f"{plural}.create_many", given={"items": items[:20]}, label="wrong values")
+    for name, (plural, wrong) in PARTS.items():
+        field = name.partition(".")[2]
+        items = [{field: {part: value}} for part, value in wrong.items()]
+        yield Talk(operation=f"{plural}.create_many", given={"items": items}, label=f"wrong {field}")
+    bad: dict[str, Any] = {"depth": 2}
+    for verb, given in (
+        ("list", {**bad, "filter": 1, "order_by": 1}),
+        ("get", {**bad, "id": "x"}),
+        ("create", {**bad, "upsert": "x", "body": {}}),
+        ("create_many", {**bad, "items": [{}]}),
+        ("upsert_many", {**bad, "items": [{}]}),
+        ("update", {**bad, "id": "x", "body": {}}),
+        ("update_many", {**bad, "ids": [ONE], "body": {"position": "x"}}),
+        ("update_where", {**bad, "body": {}}),
+        ("delete", {"id": "x", "soft_delete": "x"}),
+        ("delete_many", {"ids": [ONE], "soft_delete": "x"}),
+        ("delete_where", {"soft_delete": "x"}),
+        ("restore", {**bad, "id": "x"}),
+        ("restore_where", bad),
+        ("duplicates", {**bad, "ids": ["x"], "data": 1}),
+        ("merge", {**bad, "ids": ["x"], "conflict_priority_index": -1, "dry_run": "x"}),
+        ("merge", {}),
+        (
+            "group",
+            {
+                "aggregate": 1,
+                "filter": 1,
+                "order_by": 1,
+                "limit": "x",
+                "view_id": "x",
+                "include_records_sample": "x",
+                "order_by_for_records": 1,
+            },
+        ),
+    ):
+        yield Talk(operation=f"people.{verb}", given=given, label="wrong" if given else "nothing", errors=True)
+    for verb, given in (
+        ("people", {"filter": 1, "order_by": 1}),
+        ("create_person", {}),
+        ("update_person", {"id": "x", "data": {"position": "x"}}),
+        ("update_person", {}),
+        ("update_people", {"filter": 1, "data": 1}),
+        ("update_people", {}),
+        ("delete_person", {"id": "x"}),
+        ("delete_people", {"filter": 1}),
+        ("delete_people", {}),
+        ("restore_person", {"id": "x"}),
+    ):
+        yield Talk(operation=f"graphql.{verb}", given=given, label="wrong" if given else "nothing", errors=True)
+    for one in ("object", "field"):
+        for verb in ("get", "update", "delete"):
+            given = {"id": "x", **({"body": {"name": 1}} if verb == "update" else {})}
+            yield Talk(operation=f"metadata.{one}s.{verb}", given=given, label="wrong", errors=True)
+        for verb, given in (
+            ("", {"id": "x"}),
+            ("create_", {}),
+            ("create_", {"input": {}}),
+            ("update_", {"id": "x", "update": 1}),
+            ("update_", {}),
+            ("delete_", {"id": "x"}),
+        ):
+            label = "wrong" if given else "nothing"
+            yield Talk(operation=f"metadata.graphql.{verb}{one}", given=given, label=label, errors=True)
+    for field in ("nameSingular", "namePlural", "labelSingular", "labelPlural"):
+        body = {name: "x" for name in ("nameSingular", "namePlural", "labelSingular", "labelPlural") if name != field}
+        yield Talk(operation="metadata.objects.create", given={"body": body}, label=f"no {field}", errors=True)
+    whole: dict[str, Any] = {"objectMetadataId": ONE, "type": "SELECT", "name": "size", "label": "Size"}
+    for field in whole:
+        lacking = {name: value for name, value in whole.items() if name != field}
+        yield Talk(operation="metadata.fields.create", given={"body": lacking}, label=f"no {field}", errors=True)
+    option: dict[str, Any] = {"value": "LARGE", "label": "Large", "color": "red", "position": 1}
+    for field in option:
+        options = [{name: value for name, value in option.items() if name != field}]
+        picked = {**whole, "options": options}
+        yield Talk(operation="metadata.fields.create", given={"body": picked}, label=f"option no {field}", errors=True)
+    for name, value in (("value", "large"), ("id", "x")):
+        picked = {**whole, "options": [{**option, name: value}]}
+        yield Talk(
+            operation="metadata.fields.create", given={"body": picked}, label=f"option {name} wrong", errors=True
+        )
+
+
+def ill() -> Iterator[Talk]:
+    """After a 500: what reads or may be repeated is sent again, what only writes is not."""
+    change, by_id = {"jobTitle": "x"}, {"id": {"in": [ONE, TWO]}}
+    for operation, given in (
+        ("people.update_many", {"ids": [ONE], "body": change}),
+        ("people.update_where", {"filter": f'id[eq]:"{ONE}"', "body": change}),
+        ("people.delete_many", {"ids": [ONE]}),
+        ("people.delete_where", {"filter": f'id[eq]:"{ONE}"'}),
+        ("people.restore", {"id": GONE}),
+        ("people.restore_where", {"filter": f'id[eq]:"{GONE}"'}),
+        ("people.duplicates", {"ids": [ONE]}),
+        ("people.merge", {"ids": [ONE, TWO], "conflict_priority_index": 0}),
+        ("people.group", {"group_by": [{"createdAt": {"granularity": "YEAR"}}]}),
+        ("people.create", {"body": change}),
+        ("people.upsert_many", {"items": [{"id": ONE, **change}]}),
+        ("graphql.people", {}),
+        ("graphql.create_person", {"data": change}),
+        ("graphql.create_people", {"data": [{"id": NEW, **change}]}),
+        ("graphql.upsert_people", {"data": [{"id": ONE, **change}]}),
+        ("graphql.update_person", {"id": ONE, "data": change}),
+        ("graphql.update_people", {"filter": by_id, "data": change}),
+        ("graphql.delete_person", {"id": ONE}),
+        ("graphql.delete_people", {"filter": by_id}),
+        ("graphql.restore_person", {"id": GONE}),
+        ("graphql.query", {"document": "{ people { totalCount } }"}),
+        ("metadata.query", {"document": "{ objects { edges { node { id } } } }"}),
+        ("metadata.graphql.objects", {}),
+        ("metadata.graphql.object", {"id": ONE}),
+        ("metadata.graphql.create_object", {"input": {"object": TOOL}}),
+        ("metadata.graphql.update_object", {"id": ONE, "update": {"description": "x"}}),
+        ("metadata.graphql.delete_object", {"id": ONE}),
+    ):
+        yield Talk(operation=operation, given=given, label="after a 500", before=stored_and_ill, errors=True)
+    yield Talk(operation="open_api.core", label="its head", before=say_head)
+
+
+TOOL = {"nameSingular": "tool", "namePlural": "tools", "labelSingular": "Tool", "labelPlural": "Tools"}
+
+
+def stored_and_ill(vendor: Twenty) -> None:
+    """The people are there, and the first call is answered by 500."""
+    stored("people", vendor)
+    vendor.fail(status=500)
+
+
+def say_head(vendor: Twenty) -> None:
+    """The document is cut down to its head, after a 500."""
+    vendor.fail(status=500)
+    body = b'{"openapi": "3.1.1", "info": {"title": "Twenty Api"}, "components": {"schemas": {}}}'
+    vendor.fail(status=200, body=body, content_type="application/json")
+
+
 def of_people() -> Iterator[Talk]:
     """What one object shows for all: pages, whole batches, refusals, limits."""
     many = [{"id": f"20202020-d000-4485-94de-70c2a98d{n:04x}", "position": n} for n in range(61)]
@@ -157,8 +363,6 @@ def of_people() -> Iterator[Talk]:
     yield Talk(
         operation="graphql.update_person", given={"id": NOBODY, "data": {"jobTitle": "x"}}, label="missing", errors=True
     )
-    wrong: dict[str, Any] = {"id": 1, "body": {"position": "x", "updatedAt": AT}, "depth": 2}
-    yield Talk(operation="people.update", given=wrong, label="wrong", errors=True)
     for body in ({"updatedAt": AT}, {"position": "first"}, {"id": "one"}, {"emails": {"primaryEmail": 1}}):
         yield Talk(operation="people.create", given={"body": body}, label=f"{next(iter(body))} wrong", errors=True)
     yield Talk(
@@ -197,6 +401,8 @@ def of_model() -> Iterator[Talk]:
 
     gadget = {"nameSingular": "tool", "namePlural": "tools", "labelSingular": "Tool", "labelPlural": "Tools"}
     with Twenty(**small) as vendor:  # type: ignore[arg-type]
+        person = vendor.model.plural("people")
+        assert person is not None
         thing = vendor.model.plural("gadgets")
         assert thing is not None
         object_id, field_id = thing.id, thing.fields["position"].id
@@ -204,6 +410,13 @@ def of_model() -> Iterator[Talk]:
         custom = thing.fields["serial"].id
     for prefix, one in (("metadata.objects", object_id), ("metadata.fields", field_id)):
         yield talk(f"{prefix}.list")
+        if prefix == "metadata.objects":
+            direct = {"only": ("people", "companies"), "direct_metadata": True}
+            yield Talk(operation=f"{prefix}.get", given={"id": person.id}, label="direct", knobs=direct)
+            yield Talk(operation=f"{prefix}.list", label="direct", knobs=direct)
+            changed = {"id": person.id, "body": {"description": "x"}}
+            yield Talk(operation=f"{prefix}.update", given=changed, label="direct", knobs=direct)
+            yield Talk(operation=f"{prefix}.create", given={"body": TOOL}, label="direct", knobs=direct)
         yield talk(f"{prefix}.get", given={"id": one})
         yield talk(f"{prefix}.get", "missing", given={"id": NOBODY}, errors=True)
         yield talk(f"{prefix}.update", given={"id": one, "body": {"description": "changed"}})
@@ -231,6 +444,8 @@ def talks() -> Iterator[Talk]:
     for plural in BODIES:
         yield from of_object(plural)
     yield from of_people()
+    yield from refused()
+    yield from ill()
     yield from of_model()
     document = "query($n: Int) { people(first: $n) { totalCount } }"
     yield Talk(operation="graphql.query", given={"document": document, "variables": {"n": 1}}, label="emulated")
