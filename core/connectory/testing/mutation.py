@@ -28,7 +28,7 @@ from connectory.testing.mutants import Mutant, mutants_of
 from connectory.testing.replaying import replay, run_case
 from connectory.testing.touched import touched
 
-LONGEST: Final = 20.0  # seconds that one mutant may take: a page walk without an end is noticed too
+LONGEST: Final = 20.0  # seconds of work that one mutant may take: a page walk without an end is noticed too
 _CHUNK: Final = 8  # mutants that a worker is handed at once
 
 Fate = Literal["refused", "same", "killed", "survived"]
@@ -178,18 +178,21 @@ def _read(file: Path) -> Cassette:
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise TooLong in this, the main thread, when it takes longer."""
+    """Raise TooLong in this, the main thread, when it takes more of the processor's time.
+
+    It is raised again and again, since a callback of the interpreter's may swallow it.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise TooLong
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def judge(subject: Subject, numbers: Sequence[int], workers: int | None = None) -> Iterator[Verdict]:

@@ -79,10 +79,12 @@ def is_the_same(tree: Table, spot: Spot, after: str, written: frozenset[str]) ->
         batch = node_at(tree, spot.path[:-2])
         held = batch.get(Text("batch")) if isinstance(batch, Table) else None
         return isinstance(held, Table) and held.get(Text("items")) == spot.path[-1]
-    if spot.path[0] != "types" or len(spot.path) != 3 or spot.path[1] in written:
+    if spot.path[0] != "types" or len(spot.path) != 3:
         return False
     if spot.path[2] == "*":
-        return True
+        return True  # it opens the type; of what kind is not looked at
+    if spot.path[1] in written:
+        return False
     (one, marks), (other, others) = facts(spot.text), facts(Text(after))
     return (
         one == other or (other == "any" and _PLAIN.fullmatch(one) is not None)
