@@ -262,6 +262,13 @@ def refused() -> Iterator[Talk]:
     for field in whole:
         lacking = {name: value for name, value in whole.items() if name != field}
         yield Talk(operation="metadata.fields.create", given={"body": lacking}, label=f"no {field}", errors=True)
+    kept = {"createdAt": AT, "updatedAt": AT, "id": ONE}
+    for name, value in {**kept, "imageIdentifierFieldMetadataId": "x", "labelIdentifierFieldMetadataId": "x"}.items():
+        body = {**TOOL, name: value}
+        yield Talk(operation="metadata.objects.create", given={"body": body}, label=f"{name} given", errors=True)
+    for name, value in kept.items():
+        lacking = {**whole, name: value}
+        yield Talk(operation="metadata.fields.create", given={"body": lacking}, label=f"{name} given", errors=True)
     option: dict[str, Any] = {"value": "LARGE", "label": "Large", "color": "red", "position": 1}
     for field in option:
         options = [{name: value for name, value in option.items() if name != field}]
