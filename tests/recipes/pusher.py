@@ -68,7 +68,8 @@ def push(feed: str, root: Path, url: str, key: str, count: int) -> None:
     told = {"read": report.accounts.read, "counts": report.accounts.counts, "error": str(report.error or "")}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     done = {**told, "code": report.exit_code, "calls": report.calls, "took": report.took, "peak": peak}
-    (root / "report.json").write_text(json.dumps(done))
+    (root / "report.new").write_text(json.dumps(done))
+    (root / "report.new").replace(root / "report.json")
 
 
 def main(feed: str, root: str, url: str, key: str, count: str) -> None:

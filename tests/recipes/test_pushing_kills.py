@@ -55,6 +55,15 @@ class Pusher:
         file = self.root / "report.json"
         return json.loads(file.read_text()) if file.exists() else None
 
+    @property
+    def at_its_end(self) -> bool:
+        """Whether the journal says that the whole run was settled."""
+        journal = self.root / ".connectory" / "journals" / "r.sqlite"
+        if not journal.exists():
+            return False
+        with closing(sqlite3.connect(journal)) as db:
+            return bool(db.execute("select under_way from state").fetchone() == (0,))
+
     def in_flight(self, name: str) -> set[str]:
         """Keys of the rows that the journal says were in a request when the process was killed."""
         journal = self.root / ".connectory" / "journals" / "r.sqlite"
@@ -98,8 +107,9 @@ def kill(pusher: Pusher, chance: random.Random) -> None:
     else:
         child = pusher.start()
         time.sleep(chance.random() * 0.4)
-        with suppress(ProcessLookupError):  # it has ended
-            os.kill(child, signal.SIGKILL)
+        if not pusher.at_its_end:  # a run that is over would only begin anew
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
     pusher.wait()
 
 
