@@ -102,7 +102,7 @@ def test_what_fits_its_type_is_sent_unchanged(expression: str, value: Any) -> No
         ("one of open | closed", "opne", "expected one of open, closed, got 'opne'; did you mean 'open'?"),
         ("int one of 1 | 2", 3, "expected one of 1, 2, got 3"),
         ("list of int", [1, "x"], "1: expected an integer"),
-        ("decimal", 1.5, "a float is not exact"),
+        ("decimal", 0.1 + 0.2, "a float of this many digits is not exact"),
         ("datetime", "soon", "'soon' is no moment"),
         ("datetime", "2026-05-20T18:25:43", "has no zone"),
     ],
@@ -290,3 +290,13 @@ def test_days_and_naive_times() -> None:
     assert to_moment(datetime(2026, 5, 20), BUILT_IN["utc"]) == datetime(2026, 5, 20, tzinfo=UTC)
     with pytest.raises(ValueError, match="no zone"):
         to_moment(datetime(2026, 5, 20), BUILT_IN["rfc3339"])
+
+
+def test_a_float_of_few_digits_is_the_number_that_was_written() -> None:
+    write = Writers({}, "rfc3339", BUILT_IN).of(parse_type("decimal"))
+    assert [write(1.5), write(0.1), write(19.99), write(1e20)] == [
+        Decimal("1.5"),
+        Decimal("0.1"),
+        Decimal("19.99"),
+        Decimal("1E+20"),
+    ]

@@ -212,17 +212,20 @@ class Bench:
         return self._sendable(field.type, wire, -_FIRST_NEW if early else 0)
 
     def _items(self, desk: Desk) -> list[Any]:
+        """Five items, or as many as one call takes: a fault hits one call."""
+        batch = desk.operation.batch
+        count = FIVE if batch is None else min(FIVE, batch.largest)
         kind = item_type(desk)
         if not isinstance(kind, Named):
             rows = self.mock.rows(desk.name)
             key = self.mock.store.shelves[desk.shelf].key
-            keys = [row.get(key) for row in rows][:FIVE]
-            if len(keys) == FIVE and kind != ANY:
+            keys = [row.get(key) for row in rows][:count]
+            if len(keys) == count and kind != ANY:
                 return keys
             if kind == ANY:
-                return [{key: _FIRST_NEW + number} for number in range(FIVE)]
-            return [self._sendable(kind, desk.name, number) for number in range(FIVE)]
-        return [self._sendable(kind, kind.name, number) for number in range(FIVE)]
+                return [{key: _FIRST_NEW + number} for number in range(count)]
+            return [self._sendable(kind, desk.name, number) for number in range(count)]
+        return [self._sendable(kind, kind.name, number) for number in range(count)]
 
     def _sendable(self, kind: TypeExpr, name: str, number: int) -> Any:
         """A made-up value as a caller gives it: nothing read-only, and exact numbers."""

@@ -29,8 +29,9 @@ what it gives with this page. A test is named `specs/acme.yaml::orders.list[faul
 from the table that the tests assert.
 
 Which faults an operation meets follows from the spec: whether it is paged, behind a token, a batch, a write, whether it
-may be sent twice. Lists are made to have three pages and more; batches have five items. Operations that are alike in
-all of this (a family may have hundreds) are tested by the first of them. No test waits: clocks are moved by hand.
+may be sent twice. Lists are made to have three pages and more; batches have five items, or as many as a call takes.
+Operations that are alike in all of this (a family may have hundreds) are tested by the first of them. No test waits:
+clocks are moved by hand.
 
 What a call gives: *the same* is what it gives when nothing goes wrong, and what the vendor holds afterwards is the same
 too; *bad rejected* means that exactly the bad items are rejected and the others delivered. The rest are the names of

@@ -101,12 +101,19 @@ def _write_float(value: Any) -> Any:
     raise _expected("a number", value)
 
 
+_EXACT_DIGITS: Final = 15  # of a float: so many come back as they were written (IEEE 754 binary64)
+
+
 def _write_decimal(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d+)?", value):
         return Decimal(value)
+    if type(value) is float and value - value == 0:
+        exact = Decimal(repr(value))
+        if len(exact.as_tuple().digits) <= _EXACT_DIGITS:
+            return exact
     if type(value) is int or (isinstance(value, Decimal) and value.is_finite()):
         return value
-    raise _expected("a decimal number (Decimal, int or text; a float is not exact)", value)
+    raise _expected("a decimal number (Decimal, int or text; a float of this many digits is not exact)", value)
 
 
 def _write_bool(value: Any) -> Any:
