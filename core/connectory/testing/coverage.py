@@ -20,11 +20,11 @@ from connectory.testing.cassettes import read_cassette, tree_text
 from connectory.testing.replaying import run_case
 from connectory.testing.tracing import Trace
 
-Source = Literal["server", "emulator", "fault", "example"]
-"""What a test rests on: a recording of a real server, one of an emulator, a derived fault, an example of the spec."""
+Source = Literal["server", "emulator", "example"]
+"""What a test rests on: a recording of a real server, one of an emulator, an example of the spec."""
 Kind = Literal["operation", "auth", "outcome", "pager", "batch"]
 
-SOURCES: Final[tuple[Source, ...]] = ("server", "emulator", "fault", "example")  # the most telling first
+SOURCES: Final[tuple[Source, ...]] = ("server", "emulator", "example")  # the most telling first
 KINDS: Final[Mapping[Kind, str]] = {
     "operation": "operations",
     "auth": "credentials",

@@ -28,7 +28,7 @@ kept in `{reasons}`.
 
 - *refused*: `connectory check` names it, with its line; no test is needed.
 - *same*: it means what was meant before.
-- *killed*: a test fails, one recorded, an example, or one of a fault.
+- *killed*: a test fails, a recording or an example; the tests of faults are not asked.
 - *survived*: nothing notices it.
 """
 
@@ -122,7 +122,7 @@ def _killers(one: Found) -> Iterator[str]:
     yield f"Killed: {told or 'none'}."
 
 
-_KINDS: Final = {"recorded": "a recording", "example": "an example", "fault": "a fault", "time": "not coming to an end"}
+_KINDS: Final = {"recorded": "a recording", "example": "an example", "time": "not coming to an end"}
 
 
 def _survivors(one: Found) -> Iterator[str]:
