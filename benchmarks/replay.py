@@ -17,8 +17,8 @@ import vcr
 
 from connectory.plugins.registry import Registry, load_registry
 from connectory.spec.load import Loaded, load_spec
-from connectory.testing.cassettes import Cassette, cassettes_in, read_cassette
-from connectory.testing.replaying import replay
+from connectory.testing.recorded.cassettes import Cassette, cassettes_in, read_cassette
+from connectory.testing.recorded.replaying import replay
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 3

@@ -13,8 +13,8 @@ from pathlib import Path
 from connectory.connecting import load_registry
 from connectory.errors import ArgumentError, ConnectoryError
 from connectory.spec.load import load_spec
-from connectory.testing.cassettes import Cassette, cassette_file, cassettes_in, read_cassette
-from connectory.testing.keeping import keep
+from connectory.testing.recorded.cassettes import Cassette, cassette_file, cassettes_in, read_cassette
+from connectory.testing.recorded.keeping import keep
 from conversations.talk import Vendor, recorded
 
 FOLDER = Path(__file__).resolve().parent.parent / "cassettes"

@@ -9,7 +9,7 @@ import pytest
 
 from commands.conftest import Cli
 from commands.shop import KEY, Shop
-from connectory.testing.cassettes import read_cassette
+from connectory.testing.recorded.cassettes import read_cassette
 
 
 def files(project: Path) -> list[str]:

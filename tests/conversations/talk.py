@@ -15,9 +15,9 @@ import attrs
 from connectory.clock import ManualClock
 from connectory.plugins.registry import Registry
 from connectory.spec.load import Loaded
-from connectory.testing.cassettes import Cassette, Recorded
-from connectory.testing.recording import Target, Wanted, accept, record
-from connectory.testing.replaying import prepared
+from connectory.testing.recorded.cassettes import Cassette, Recorded
+from connectory.testing.recorded.recording import Target, Wanted, accept, record
+from connectory.testing.recorded.replaying import prepared
 from emulators.server import Emulator
 
 START = 1_800_000_000.0  # 15 January 2027, 08:00 UTC

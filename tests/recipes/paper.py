@@ -20,8 +20,8 @@ from connectory.limits.memory import MemoryLedger
 from connectory.messages import Headers, Request, Response
 from connectory.recipes.checks import check_recipe
 from connectory.recipes.context import Connectors, Context
-from connectory.recipes.operation_opening import open_operation
-from connectory.recipes.operation_source import OperationSource
+from connectory.recipes.reading.opening import open_operation
+from connectory.recipes.reading.source import OperationSource
 
 SPEC = """
 name: paper

@@ -11,7 +11,7 @@ import pytest
 
 from connectory import Parts
 from connectory.recipes import opening
-from connectory.recipes.replaying import Replayed, replay
+from connectory.recipes.pushing.replaying import Replayed, replay
 from connectory.recipes.report import Report
 from connectory.recipes.source import Chunk
 from connectory.recipes.sync import run_recipe

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from connectory.connecting import load_registry
 from connectory.errors import ArgumentError, SpecError
-from connectory.recipes.change import Change, check_change
+from connectory.recipes.changing.change import Change, check_change
 from connectory.recipes.recipe import LoadedRecipe, load_recipe
 from connectory.values.shapes import ListOf, MapOf, Plain, Record
 

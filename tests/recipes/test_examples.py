@@ -8,8 +8,8 @@ import pytest
 
 from connectory.connecting import load_registry
 from connectory.errors import SpecError
+from connectory.recipes.changing.examples import run_example
 from connectory.recipes.checks import check_recipe
-from connectory.recipes.examples import run_example
 from connectory.recipes.recipe import load_recipe
 
 RECIPE = """\

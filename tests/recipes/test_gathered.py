@@ -12,7 +12,7 @@ import pytest
 
 from connectory.connecting import load_registry
 from connectory.errors import SourceError, SpecError
-from connectory.recipes.changed import open_change
+from connectory.recipes.changing.changed import open_change
 from connectory.recipes.recipe import load_recipe
 from connectory.recipes.source import Chunk, Position
 from connectory.values.shapes import Plain, Record

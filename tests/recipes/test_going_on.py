@@ -8,7 +8,7 @@ import pytest
 
 from connectory import PagingError, Unavailable
 from connectory.clock import ManualClock
-from connectory.recipes.reading import StartedAgainWarning
+from connectory.recipes.reading.steps import StartedAgainWarning
 from emulators.server import Emulator
 from emulators.twelvetwenty import TwelveTwenty
 from emulators.twenty import Twenty

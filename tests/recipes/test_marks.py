@@ -11,7 +11,7 @@ import pytest
 
 from connectory import ArgumentError, SpecError, Unavailable
 from connectory.clock import ManualClock
-from connectory.recipes.marks import MarkWarning
+from connectory.recipes.reading.marks import MarkWarning
 from emulators.twelvetwenty import TwelveTwenty
 from emulators.twenty import Twenty
 from recipes.conftest import Query, Sync

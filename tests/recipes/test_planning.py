@@ -13,10 +13,10 @@ import pytest
 from connectory import Parts
 from connectory.clock import ManualClock
 from connectory.errors import ArgumentError
-from connectory.recipes.applying import opener_of, recipe_of, span_of
-from connectory.recipes.planning import Plan, make_plan
-from connectory.recipes.preview import Preview, preview
-from connectory.recipes.running import Ended, Wishes, run
+from connectory.recipes.planning.applying import opener_of, recipe_of, span_of
+from connectory.recipes.planning.planning import Plan, make_plan
+from connectory.recipes.planning.preview import Preview, preview
+from connectory.recipes.running.running import Ended, Wishes, run
 from emulators.twelvetwenty import TwelveTwenty
 from recipes.conftest import shrink
 from recipes.test_pushing import event

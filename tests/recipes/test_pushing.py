@@ -14,7 +14,7 @@ import pytest
 from connectory import Denied, LimitReached, Parts
 from connectory.delivery.journal import Journal
 from connectory.delivery.journalfile import JournalError
-from connectory.recipes.replaying import held_rows
+from connectory.recipes.pushing.replaying import held_rows
 from emulators.twelvetwenty import TwelveTwenty
 from recipes.conftest import Push
 from recipes.pushes import again

@@ -23,8 +23,8 @@ from connectory.destinations.destination import Written
 from connectory.errors import ConnectoryError, Denied, Rejected, UnknownOutcome
 from connectory.messages import Headers, Response
 from connectory.plugins.builtin import connectory_batches
-from connectory.recipes.push_rows import Keys, Sorter
-from connectory.recipes.pushing import Push
+from connectory.recipes.pushing.push import Push
+from connectory.recipes.pushing.rows import Keys, Sorter
 from connectory.recipes.state import Run, State
 from connectory.spec.language import Batch, Results
 from connectory.spec.places import parse_path

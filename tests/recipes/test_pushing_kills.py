@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 import pytest
 
-from connectory.recipes.replaying import held_rows
+from connectory.recipes.pushing.replaying import held_rows
 from connectory.recipes.state import load
 from emulators.server import Emulator
 from emulators.twelvetraits import TwelveTraits

@@ -11,8 +11,8 @@ import pytest
 
 from connectory import ArgumentError, DestinationError, Parts, SpecError
 from connectory.commands.check import check_files
-from connectory.recipes.pushing import Recorder
-from connectory.recipes.replaying import held_rows
+from connectory.recipes.pushing.push import Recorder
+from connectory.recipes.pushing.replaying import held_rows
 from connectory.values.shapes import Plain, Record
 from emulators.twelvetraits import TwelveTraits
 from emulators.twelvetwenty import TwelveTwenty

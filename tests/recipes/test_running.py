@@ -17,12 +17,12 @@ from connectory.clock import ManualClock
 from connectory.errors import Interrupted, LimitReached, SpecError
 from connectory.limits.costs import Costs
 from connectory.limits.hours import next_time
-from connectory.recipes.locks import FOLDER, RecipeBusy, alone
 from connectory.recipes.report import Progress, Report
-from connectory.recipes.running import Ended, Watcher, Wishes, run
-from connectory.recipes.runs import open_log, read_refused, read_runs
-from connectory.recipes.runsfile import RunsError, RunsWarning
-from connectory.recipes.stopping import Stop
+from connectory.recipes.running.locks import FOLDER, RecipeBusy, alone
+from connectory.recipes.running.running import Ended, Watcher, Wishes, run
+from connectory.recipes.running.runs import open_log, read_refused, read_runs
+from connectory.recipes.running.runsfile import RunsError, RunsWarning
+from connectory.recipes.running.stopping import Stop
 from emulators.twelvetwenty import TwelveTwenty
 from recipes.conftest import Query, shrink
 

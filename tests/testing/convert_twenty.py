@@ -28,12 +28,12 @@ from connectory.operation import Plan, path_names
 from connectory.plugins.registry import Registry, load_registry
 from connectory.secrets import Redactor
 from connectory.spec.load import Loaded, load_spec
-from connectory.testing.cassettes import Cassette, Exchange, Recorded
-from connectory.testing.finishing import NotRecorded, Raw, finish
-from connectory.testing.keeping import keep
-from connectory.testing.matching import Asked, compare
-from connectory.testing.player import Deviation, Player, asked_by, response_of
-from connectory.testing.replaying import played_call, prepared
+from connectory.testing.recorded.cassettes import Cassette, Exchange, Recorded
+from connectory.testing.recorded.finishing import NotRecorded, Raw, finish
+from connectory.testing.recorded.keeping import keep
+from connectory.testing.recorded.matching import Asked, compare
+from connectory.testing.recorded.player import Deviation, Player, asked_by, response_of
+from connectory.testing.recorded.replaying import played_call, prepared
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCE = ROOT / "tests" / "data" / "twenty-recorded"

@@ -11,8 +11,8 @@ import attrs
 
 from connectory.plugins.registry import Registry, SpecFile, load_registry
 from connectory.spec.load import Discovered, Loaded, load_file
-from connectory.testing.cassettes import Cassette
-from connectory.testing.recording import Target, Wanted, record
+from connectory.testing.recorded.cassettes import Cassette
+from connectory.testing.recorded.recording import Target, Wanted, record
 from emulators.exchange import Answer, Ask, Refused, Routes
 from emulators.server import Emulator
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connectory.testing.mutation import Subject, hunt_of, judge
-from connectory.testing.verdicts import Found
+from connectory.testing.audits.mutation import Subject, hunt_of, judge
+from connectory.testing.audits.verdicts import Found
 
 ROOT = Path(__file__).resolve().parents[2]
 VENDORS = ("12build", "12traits", "12twenty", "twenty")

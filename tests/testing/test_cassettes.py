@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connectory.errors import SpecError
-from connectory.testing.bodytext import readable
-from connectory.testing.cassettes import (
+from connectory.testing.recorded.bodytext import readable
+from connectory.testing.recorded.cassettes import (
     Cassette,
     Exchange,
     Recorded,

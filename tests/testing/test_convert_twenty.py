@@ -6,7 +6,7 @@ from pathlib import Path
 
 from connectory.plugins.registry import load_registry
 from connectory.spec.load import load_spec
-from connectory.testing.cassettes import read_cassette
+from connectory.testing.recorded.cassettes import read_cassette
 from testing import convert_twenty
 
 

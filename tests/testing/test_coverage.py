@@ -13,9 +13,9 @@ import pytest
 from connectory.connecting import load_registry
 from connectory.plugins.registry import Registry, SpecFile
 from connectory.spec.load import Discovered, Loaded, load_file
-from connectory.testing.cassettes import Cassette, Exchange, Recorded, read_cassette, write_cassette
-from connectory.testing.coverage import Coverage, coverage_of
-from connectory.testing.replaying import play
+from connectory.testing.audits.coverage import Coverage, coverage_of
+from connectory.testing.recorded.cassettes import Cassette, Exchange, Recorded, read_cassette, write_cassette
+from connectory.testing.recorded.replaying import play
 
 SPEC = """\
 name: acme

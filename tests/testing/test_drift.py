@@ -16,10 +16,10 @@ from connectory.clock import ManualClock
 from connectory.commands.main import main
 from connectory.connecting import load_registry
 from connectory.spec.load import load_spec
-from connectory.testing.drift import Seen, drift_of
-from connectory.testing.keeping import keep
-from connectory.testing.outline import changes, outline_of
-from connectory.testing.recording import Target
+from connectory.testing.audits.drift import Seen, drift_of
+from connectory.testing.audits.outline import changes, outline_of
+from connectory.testing.recorded.keeping import keep
+from connectory.testing.recorded.recording import Target
 from conversations.talk import START, Talk, recorded
 from conversations.twelvetwenty import VENDOR
 from emulators.exchange import Answer, Ask

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from connectory.connecting import load_registry, open_spec
-from connectory.testing import faults as under_test
-from connectory.testing.faults import FaultCase, fault_cases, run_fault_case
-from connectory.testing.faulttable import TROUBLES
+from connectory.testing.faults import cases as under_test
+from connectory.testing.faults.cases import FaultCase, fault_cases, run_fault_case
+from connectory.testing.faults.table import TROUBLES
 from mock.conftest import write_spec
 
 VENDORS = sorted(load_registry(None).packaged)

@@ -14,7 +14,7 @@ from connectory.errors import SpecError
 from connectory.plugins.registry import Registry, SpecFile
 from connectory.spec.load import Discovered, load_tree
 from connectory.spec.trees import Table, as_data, read_tree
-from connectory.testing.mutants import Mutant, mutants_of
+from connectory.testing.audits.mutants import Mutant, mutants_of
 
 VENDORS = ("12build", "12traits", "12twenty", "twenty")
 

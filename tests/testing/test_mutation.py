@@ -14,10 +14,10 @@ from connectory.errors import SpecError
 from connectory.plugins.registry import SpecFile
 from connectory.spec.load import Discovered, load_tree
 from connectory.spec.trees import Table, read_tree
-from connectory.testing.mutants import mutants_of
-from connectory.testing.mutation import Subject, TooLong, Verdict, judge, limited
-from connectory.testing.touched import touched
-from connectory.testing.verdicts import Found, read_reasons, report
+from connectory.testing.audits.mutants import mutants_of
+from connectory.testing.audits.mutation import Subject, TooLong, Verdict, judge, limited
+from connectory.testing.audits.touched import touched
+from connectory.testing.audits.verdicts import Found, read_reasons, report
 
 SPEC = """\
 name: acme

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from connectory.testing.keeping import keep
+from connectory.testing.recorded.keeping import keep
 from testing.library import KEY, SPEC, Library, recorded, write_spec
 
 # pytest run within pytest forgets what it has imported: imported here, it is one module for all.
-for name in ("testing.faults", "testing.recording", "testing.replaying", "testing.guarding", "recipes.examples"):
+for name in (
+    *("testing.faults.cases", "testing.recorded.recording", "testing.recorded.replaying", "testing.recorded.guarding"),
+    "recipes.changing.examples",
+):
     import_module(f"connectory.{name}")
 
 Run = Callable[..., str]

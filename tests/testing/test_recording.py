@@ -15,12 +15,12 @@ import pytest
 
 from connectory.clock import ManualClock
 from connectory.errors import ArgumentError, SettingError
-from connectory.testing.cassettes import Cassette, cassette_file, read_cassette, text_of, write_cassette
-from connectory.testing.finishing import NotRecorded, accept
-from connectory.testing.guarding import faults_in_cassettes
-from connectory.testing.keeping import is_changed, keep
-from connectory.testing.recording import Target, Wanted, record
-from connectory.testing.replaying import replay
+from connectory.testing.recorded.cassettes import Cassette, cassette_file, read_cassette, text_of, write_cassette
+from connectory.testing.recorded.finishing import NotRecorded, accept
+from connectory.testing.recorded.guarding import faults_in_cassettes
+from connectory.testing.recorded.keeping import is_changed, keep
+from connectory.testing.recorded.recording import Target, Wanted, record
+from connectory.testing.recorded.replaying import replay
 from testing.library import AUTHORS, KEY, SPEC, Library, load, recorded, write_spec
 
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {

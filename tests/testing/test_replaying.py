@@ -11,10 +11,10 @@ import attrs
 import pytest
 
 from connectory.testing.cases import cases_of
-from connectory.testing.cassettes import Cassette, Exchange
-from connectory.testing.keeping import keep
-from connectory.testing.matching import SIGNED, Asked, compare
-from connectory.testing.replaying import replay, run_case
+from connectory.testing.recorded.cassettes import Cassette, Exchange
+from connectory.testing.recorded.keeping import keep
+from connectory.testing.recorded.matching import SIGNED, Asked, compare
+from connectory.testing.recorded.replaying import replay, run_case
 from testing.library import SPEC, Library, load, recorded, write_spec
 
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {

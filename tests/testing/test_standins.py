@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from connectory.connecting import load_registry
 from connectory.spec.language import Spec
 from connectory.spec.load import load_spec
-from connectory.testing.standins import StandIns, stand_in
+from connectory.testing.recorded.standins import StandIns, stand_in
 from spec.loading import load_text
 
 SPEC = """\

@@ -44,8 +44,8 @@ def command(
 ) -> None:
     """Send exactly the rows of PLAN."""
     from connectory.commands.sync import Runs, listen, refuse_wrong, until_of
-    from connectory.recipes.applying import opener_of, recipe_of, span_of
-    from connectory.recipes.running import Wishes
+    from connectory.recipes.planning.applying import opener_of, recipe_of, span_of
+    from connectory.recipes.running.running import Wishes
 
     file, header = recipe_of(plan)
     refuse_wrong([file])

@@ -14,7 +14,7 @@ from connectory.commands.messages import note
 from connectory.commands.project import cassettes_of, registry_of, vendors_of
 
 if TYPE_CHECKING:
-    from connectory.testing.coverage import Coverage, Fact
+    from connectory.testing.audits.coverage import Coverage, Fact
 
 
 @click.command(
@@ -37,7 +37,7 @@ of an emulator, or on an example of the spec, which says nothing of requests. Fa
 def command(ctx: click.Context, vendors: tuple[str, ...], at_least: float, as_json: bool) -> None:
     """What VENDOR's tests exercise: operations, credentials, outcome rules, pagers and batches; and what is assumed."""
     from connectory.connecting import open_spec
-    from connectory.testing.coverage import coverage_of
+    from connectory.testing.audits.coverage import coverage_of
 
     found: list[Coverage] = []
     for vendor in vendors_of(ctx.obj, vendors):
@@ -56,7 +56,7 @@ def command(ctx: click.Context, vendors: tuple[str, ...], at_least: float, as_js
 
 
 def _lines(one: Coverage) -> Iterator[str]:
-    from connectory.testing.coverage import KINDS
+    from connectory.testing.audits.coverage import KINDS
 
     yield f"{one.vendor} ({_shown(one.file)})"
     for kind, name in KINDS.items():

@@ -12,7 +12,7 @@ import msgspec
 from connectory.commands.messages import note
 
 if TYPE_CHECKING:
-    from connectory.recipes.preview import Preview, Shown
+    from connectory.recipes.planning.preview import Preview, Shown
 
 ROWS: Final = 5
 LONGEST: Final = 2000  # characters of a body that are shown
@@ -22,7 +22,7 @@ TOLD: Final = 5
 def show_preview(preview: Preview) -> None:
     """The accounting to stderr, the first rows or the first request to stdout."""
     from connectory.commands.table import terminal_width, write_table
-    from connectory.recipes.preview import columns_of
+    from connectory.recipes.planning.preview import columns_of
 
     words = " + ".join(f"{count:,} {word}" for word, count in preview.words.items()) or "0"
     of = f" of {preview.total:,}" if preview.total is not None else ""

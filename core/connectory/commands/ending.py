@@ -54,7 +54,7 @@ def account(
     """
     from connectory.commands.glance import ROWS, glance
     from connectory.errors import Interrupted
-    from connectory.recipes.runs import key_of
+    from connectory.recipes.running.runs import key_of
 
     number = report.calls if calls is None else calls
     cost = [f"{number:,} call{'' if number == 1 else 's'}", f"{report.took if took is None else took:.1f} s"]

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 
 from connectory.clock import SystemClock
-from connectory.recipes.running import Ended, Gauge, Left, Watcher
-from connectory.recipes.runs import key_of
+from connectory.recipes.running.running import Ended, Gauge, Left, Watcher
+from connectory.recipes.running.runs import key_of
 
 if TYPE_CHECKING:
     from connectory.clock import Clock

@@ -11,7 +11,7 @@ from connectory.commands.messages import note
 from connectory.commands.project import cassettes_of, project_root, registry_of
 
 if TYPE_CHECKING:
-    from connectory.testing.drift import Seen
+    from connectory.testing.audits.drift import Seen
 
 DRIFTED = 1
 
@@ -27,8 +27,8 @@ def check_live(
     """Ask again, tell what drifted, and return the exit code. Raises InputError where settings are wrong."""
     from connectory.connecting import open_spec
     from connectory.errors import ArgumentError
-    from connectory.testing.drift import drift_of
-    from connectory.testing.recording import Target, settings_for
+    from connectory.testing.audits.drift import drift_of
+    from connectory.testing.recorded.recording import Target, settings_for
 
     loaded, registry = open_spec(vendor, project), registry_of(project)
     target = Target(root=project_root(project), settings=settings, server=server, profile=profile, max_wait=max_wait)

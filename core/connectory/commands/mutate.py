@@ -14,8 +14,8 @@ from connectory.commands.messages import note
 from connectory.commands.project import cassettes_of, project_root, vendors_of
 
 if TYPE_CHECKING:
-    from connectory.testing.mutation import Subject, Verdict
-    from connectory.testing.verdicts import Found
+    from connectory.testing.audits.mutation import Subject, Verdict
+    from connectory.testing.audits.verdicts import Found
 
 PAGE: Final = "mutation.md"
 REASONS: Final = "mutation.yaml"
@@ -53,8 +53,8 @@ def command(
     write: bool,
 ) -> None:
     """Plant every mistake in a spec, one at a time, and name those that no test of VENDOR notices."""
-    from connectory.testing.mutation import Subject
-    from connectory.testing.verdicts import Found, read_reasons, report
+    from connectory.testing.audits.mutation import Subject
+    from connectory.testing.audits.verdicts import Found, read_reasons, report
 
     root = project_root(ctx.obj)
     docs = (root or Path.cwd()) / "docs"
@@ -81,7 +81,7 @@ def command(
 
 
 def _file(subject: Subject) -> str:
-    from connectory.testing.mutation import hunt_of
+    from connectory.testing.audits.mutation import hunt_of
 
     file = str(hunt_of(subject).source.file)
     return os.path.relpath(file) if Path(file).is_relative_to(Path.cwd()) else file
@@ -90,7 +90,7 @@ def _file(subject: Subject) -> str:
 def _judged(subject: Subject, sample: int | None, only: str, jobs: int | None) -> list[Verdict]:
     """Raises ConnectoryError when tests fail without any mistake: they would prove nothing."""
     from connectory.errors import ConnectoryError
-    from connectory.testing.mutation import hunt_of, judge
+    from connectory.testing.audits.mutation import hunt_of, judge
 
     hunt = hunt_of(subject)
     if failing := list(hunt.failing()):

@@ -15,7 +15,7 @@ from connectory.commands.messages import moment, note
 from connectory.commands.project import root_of
 
 if TYPE_CHECKING:
-    from connectory.recipes.planning import Outlook, Plan
+    from connectory.recipes.planning.planning import Outlook, Plan
 
 _WORDS: Final = {
     "add": "to add",
@@ -60,7 +60,7 @@ def command(
     """What a sync of RECIPE would do: rows to add, change and remove, calls, and when it would end."""
     from connectory.commands.output import write_one
     from connectory.commands.sync import find_recipes, refuse_wrong
-    from connectory.recipes.planning import make_plan
+    from connectory.recipes.planning.planning import make_plan
 
     (file,) = find_recipes([recipe], ctx.obj)
     refuse_wrong([file])
@@ -88,7 +88,7 @@ def kept_place(root: Path, file: Path) -> Path:
     """A new place for a plan among those that the project keeps."""
     import os
 
-    from connectory.recipes.planfile import FOLDER
+    from connectory.recipes.planning.planfile import FOLDER
 
     return root / FOLDER / f"{file.stem}-{os.urandom(4).hex()}.plan"
 

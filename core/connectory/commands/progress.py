@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connectory.clock import SystemClock
 from connectory.commands.messages import SHORT_WAIT, moment, note
 from connectory.errors import ConnectoryError
-from connectory.recipes.running import Gauge, Left, Watcher
+from connectory.recipes.running.running import Gauge, Left, Watcher
 
 if TYPE_CHECKING:
     from connectory.clock import Clock

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from connectory.operation import Plan
     from connectory.plugins.registry import Registry
     from connectory.spec.load import Loaded
-    from connectory.testing.cassettes import Cassette
-    from connectory.testing.recording import Target, Wanted
+    from connectory.testing.recorded.cassettes import Cassette
+    from connectory.testing.recorded.recording import Target, Wanted
 
 FAILED = 1  # exit code: some calls were made and not kept
 
@@ -85,7 +85,7 @@ def command(
     _check_installed()
     from connectory.commands.project import check_operation, project_root, registry_of
     from connectory.connecting import open_spec
-    from connectory.testing.recording import Target
+    from connectory.testing.recorded.recording import Target
 
     wish = Wish(operation=operation, words=arguments, sure=yes, **options)
     loaded, registry = open_spec(vendor, ctx.obj), registry_of(ctx.obj)
@@ -117,7 +117,7 @@ def _record(registry: Registry, loaded: Loaded, target: Target, folder: Path, wi
     """Record what is wished for, one call after another. Returns the exit code."""
     from connectory.commands.messages import note
     from connectory.describe import plan_of
-    from connectory.testing.recording import record, settings_for
+    from connectory.testing.recorded.recording import record, settings_for
 
     settings_for(registry, loaded, target)  # what is missing is told before anything else
     calls = list(_calls(registry, loaded, folder, wish))
@@ -132,7 +132,7 @@ def _all(calls: Sequence[Wanted], make: Callable[[Wanted], Cassette], folder: Pa
     """Make and keep each; what fails is told, and the next one is made."""
     from connectory.commands.messages import note
     from connectory.errors import ConnectoryError
-    from connectory.testing.keeping import keep
+    from connectory.testing.recorded.keeping import keep
 
     failed = 0
     for wanted in calls:
@@ -170,7 +170,7 @@ def _calls(registry: Registry, loaded: Loaded, folder: Path, wish: Wish) -> Iter
     """The calls to make: the one that is spelt out, else the examples and what was recorded before."""
     from connectory.describe import plan_of
     from connectory.errors import ArgumentError
-    from connectory.testing.recording import Wanted
+    from connectory.testing.recorded.recording import Wanted
 
     if wish.operation is not None and (wish.words or wish.data is not None):
         plan = plan_of(loaded.spec, registry, wish.operation)
@@ -193,8 +193,8 @@ def _calls(registry: Registry, loaded: Loaded, folder: Path, wish: Wish) -> Iter
 def _known(loaded: Loaded, name: str, folder: Path, wish: Wish) -> Iterator[Wanted]:
     """An operation's examples, and its other recordings, to be made again."""
     from connectory.testing.cases import labelled, named
-    from connectory.testing.cassettes import cassettes_in, read_cassette
-    from connectory.testing.recording import Wanted
+    from connectory.testing.recorded.cassettes import cassettes_in, read_cassette
+    from connectory.testing.recorded.recording import Wanted
 
     seen = set()
     for label, example in labelled(loaded.spec.operations[name].examples):
@@ -238,7 +238,7 @@ def _given(loaded: Loaded, plan: Plan, wish: Wish) -> dict[str, Any]:
 
 def _be_sure(plan: Plan, wanted: Wanted, folder: Path, wish: Wish) -> None:
     """Ask before a call that destroys, and before changes are lost that git does not have."""
-    from connectory.testing.keeping import is_changed
+    from connectory.testing.recorded.keeping import is_changed
 
     if wish.sure:
         return
@@ -267,9 +267,9 @@ def _accept(registry: Registry, loaded: Loaded, folder: Path, operation: str | N
     from connectory.commands.messages import note
     from connectory.errors import ConnectoryError
     from connectory.testing.cases import named
-    from connectory.testing.cassettes import cassettes_in, read_cassette
-    from connectory.testing.finishing import accept
-    from connectory.testing.keeping import keep
+    from connectory.testing.recorded.cassettes import cassettes_in, read_cassette
+    from connectory.testing.recorded.finishing import accept
+    from connectory.testing.recorded.keeping import keep
 
     failed = 0
     for file in cassettes_in(folder, loaded.spec.name):

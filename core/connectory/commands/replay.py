@@ -14,7 +14,7 @@ from connectory.commands.messages import explain, note
 from connectory.commands.project import root_of
 
 if TYPE_CHECKING:
-    from connectory.recipes.replaying import Replayed
+    from connectory.recipes.pushing.replaying import Replayed
 
 TOLD = 5  # problem rows that are told; the rejects file has all
 
@@ -55,7 +55,7 @@ def command(
     from connectory.commands.messages import tell_wait
     from connectory.commands.sync import find_recipes, refuse_wrong
     from connectory.errors import ArgumentError
-    from connectory.recipes.replaying import replay
+    from connectory.recipes.pushing.replaying import replay
 
     if mended is not None and (only_list or unknown):
         raise ArgumentError("a FILE is for sending mended rows; --list and --unknown are about what the journal holds")
@@ -83,9 +83,9 @@ def write_list(file: Path, root: Path, output: str | None) -> None:
     """The rows held back, on stdout: what became of each first, then its fields."""
     from connectory.commands.output import choose_form, write_pages
     from connectory.connecting import load_registry
+    from connectory.recipes.pushing.rejects import ABOUT
+    from connectory.recipes.pushing.replaying import held_rows, pushing_options
     from connectory.recipes.recipe import load_recipe
-    from connectory.recipes.rejects import ABOUT
-    from connectory.recipes.replaying import held_rows, pushing_options
 
     loaded = load_recipe(load_registry(root), file)
     pushing_options(loaded)

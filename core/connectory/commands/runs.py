@@ -13,7 +13,7 @@ from connectory.commands.messages import note
 from connectory.commands.project import project_root
 
 if TYPE_CHECKING:
-    from connectory.recipes.runs import Refused, Run
+    from connectory.recipes.running.runs import Refused, Run
 
 TOLD = 5  # problem rows that `show` tells; --json and --to have all
 
@@ -40,8 +40,8 @@ def command(ctx: click.Context, recipe: str | None, limit: int, as_json: bool, t
     if ctx.invoked_subcommand is not None:
         return
     from connectory.commands.output import write_pages
-    from connectory.recipes.runs import read_runs
-    from connectory.recipes.runs_tables import write_tables
+    from connectory.recipes.running.runs import read_runs
+    from connectory.recipes.running.tables import write_tables
 
     root = root_here(ctx.obj)
     if to is not None:
@@ -64,7 +64,7 @@ def command(ctx: click.Context, recipe: str | None, limit: int, as_json: bool, t
 def show(ctx: click.Context, id: str, as_json: bool) -> None:
     """All of the run whose id begins with ID."""
     from connectory.commands.output import write_one
-    from connectory.recipes.runs_tables import all_refused
+    from connectory.recipes.running.tables import all_refused
 
     root = root_here(ctx.obj)
     run = one_run(root, id)
@@ -84,7 +84,7 @@ def root_here(project: str | None) -> Path:
 def one_run(root: Path, start_of_id: str) -> Run:
     """The run whose id begins so. Raises ArgumentError where it is none, or several."""
     from connectory.errors import ArgumentError
-    from connectory.recipes.runs import find_run
+    from connectory.recipes.running.runs import find_run
 
     found = find_run(root, start_of_id)
     if len(found) != 1:

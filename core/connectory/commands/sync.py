@@ -18,8 +18,8 @@ from connectory.commands.messages import explain, moment, note
 from connectory.commands.project import project_root, root_of
 
 if TYPE_CHECKING:
-    from connectory.recipes.running import Wishes
-    from connectory.recipes.stopping import Stop
+    from connectory.recipes.running.running import Wishes
+    from connectory.recipes.running.stopping import Stop
 
 SEVERITY: Final = (143, 130, 1, 2, 75, 3)  # of several recipes that end differently, the first is the exit code
 
@@ -86,7 +86,7 @@ def command(
     max_wait: float,
 ) -> None:
     """Run RECIPEs: read each one's records, write them where they go, and account for every row."""
-    from connectory.recipes.running import Wishes
+    from connectory.recipes.running.running import Wishes
 
     files = find_recipes(recipes, ctx.obj)
     refuse_wrong(files)
@@ -118,7 +118,7 @@ def command(
 def rehearse(file: Path, wishes: Wishes, *, as_json: bool) -> None:
     """Show what a run would begin with. Raises what reading raises."""
     from connectory.commands.dry_run import show_preview, write_preview
-    from connectory.recipes.preview import preview
+    from connectory.recipes.planning.preview import preview
 
     shown = preview(
         file,
@@ -146,7 +146,7 @@ def until_of(text: str | None) -> float | None:
 
 def listen(ctx: click.Context) -> Stop:
     """Whether Ctrl-C or SIGTERM asked to stop."""
-    from connectory.recipes.stopping import Stop
+    from connectory.recipes.running.stopping import Stop
 
     stop, interrupts = Stop(), ctx.meta.get(KEY)
     if interrupts is not None:
@@ -169,7 +169,7 @@ class Runs:
         from connectory.commands.events import Events
         from connectory.commands.progress import show_progress
         from connectory.errors import ConnectoryError, InputError
-        from connectory.recipes.running import run
+        from connectory.recipes.running.running import run
 
         root = root_of(file) or file.resolve().parent
         events = Events(file.stem) if self.as_json else None

@@ -9,7 +9,7 @@ from typing import Final
 
 from connectory.document.language import make_language_page
 from connectory.document.recipes import make_recipes_page
-from connectory.testing.faultpage import faults_page
+from connectory.testing.faults.page import faults_page
 
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "language.md": make_language_page,

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import attrs
 
 from connectory.plugins import builtin
-from connectory.recipes import courtesy
 from connectory.recipes.recipe import Recipe, Source, Target
+from connectory.recipes.running import courtesy
 from connectory.spec import language, words
 from connectory.spec.keys import keys_of, plugin_slot
 from connectory.spec.places import AnswerPath

@@ -18,8 +18,8 @@ from connectory.describe import plan_of
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.operation import Plan
 from connectory.plugins.registry import Registry
-from connectory.recipes.marks import MarkField, names_in
-from connectory.recipes.push_checks import filled_by_rows, plans_of, target_faults
+from connectory.recipes.pushing.checks import filled_by_rows, plans_of, target_faults
+from connectory.recipes.reading.marks import MarkField, names_in
 from connectory.recipes.recipe import Draft, FromOperation, LoadedRecipe, ToOperation, draft_recipe
 from connectory.recipes.templates import template_faults
 from connectory.spec.language import Spec
@@ -69,8 +69,8 @@ def _meaning(draft: Draft, registry: Registry, root: Path | None) -> Iterator[Fa
 
 def _change(subject: Subject) -> Iterator[Fault]:
     """Faults of the SQL, and examples that it does not meet."""
-    from connectory.recipes.change import check_change
-    from connectory.recipes.examples import example_faults
+    from connectory.recipes.changing.change import check_change
+    from connectory.recipes.changing.examples import example_faults
 
     try:
         faults = check_change(subject.loaded)

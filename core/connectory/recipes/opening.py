@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from connectory.destinations.destination import Destination
 from connectory.recipes.context import Context
-from connectory.recipes.operation_opening import open_operation
-from connectory.recipes.push_opening import open_push
+from connectory.recipes.pushing.opening import open_push
+from connectory.recipes.reading.opening import open_operation
 from connectory.recipes.source import SourceReader
 from connectory.recipes.sources.files import open_files
 from connectory.recipes.sources.queries import open_duckdb_query, open_postgres_query, open_sqlite_query
@@ -44,7 +44,7 @@ def changed(context: Context, reader: SourceReader) -> SourceReader:
     recipe = context.loaded.recipe
     if recipe.change is None:
         return reader
-    from connectory.recipes.changed import open_change
+    from connectory.recipes.changing.changed import open_change
 
     try:
         return open_change(context.loaded, context.root, reader, complete=recipe.from_.kind != "connector")

@@ -17,7 +17,7 @@ from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.plugins.registry import Registry
-from connectory.recipes.courtesy import ALL, NONE, TEXTS, Between, CallCount, Share
+from connectory.recipes.running.courtesy import ALL, NONE, TEXTS, Between, CallCount, Share
 from connectory.spec.keys import keys_of
 from connectory.spec.problems import problems_of
 from connectory.spec.structure import make_converter

@@ -25,9 +25,9 @@ from connectory.recipes.flow import Flow, Stopped
 from connectory.recipes.opening import open_source, open_target
 from connectory.recipes.recipe import Recipe
 from connectory.recipes.report import Observer, Progress, Report
+from connectory.recipes.running.stopping import Stop, Times
 from connectory.recipes.source import SourceReader, fit_chunks
 from connectory.recipes.state import State, is_plan, read_state
-from connectory.recipes.stopping import Stop, Times
 
 __all__ = ["Observer", "Progress", "Report", "run_recipe"]
 

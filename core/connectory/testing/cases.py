@@ -13,8 +13,8 @@ from connectory.errors import Fault
 from connectory.plugins.registry import Registry
 from connectory.spec.language import Example, Operation
 from connectory.spec.load import Loaded
-from connectory.testing.blame import fault_at
-from connectory.testing.cassettes import SUFFIX, case_name, cassettes_in, label_of, safe_label
+from connectory.testing.recorded.blame import fault_at
+from connectory.testing.recorded.cassettes import SUFFIX, case_name, cassettes_in, label_of, safe_label
 
 Kind = Literal["recorded", "example", "missing"]
 

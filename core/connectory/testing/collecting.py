@@ -106,7 +106,7 @@ def load(file: Path) -> tuple[Registry, Loaded]:
 
 def further_cases(registry: Registry, loaded: Loaded) -> Iterable[tuple[str, Run]]:
     """Tests that follow from the spec alone, its faults: name, and what runs it."""
-    from connectory.testing.faults import fault_cases, run_fault_case
+    from connectory.testing.faults.cases import fault_cases, run_fault_case
 
     return [(case.name, partial(run_fault_case, registry, loaded, case)) for case in fault_cases(registry, loaded)]
 
@@ -114,9 +114,9 @@ def further_cases(registry: Registry, loaded: Loaded) -> Iterable[tuple[str, Run
 def recipe_cases(file: Path) -> Iterator[tuple[str, int, Run]]:
     """The examples of a recipe: name, line, and what runs it. Raises SpecError where the recipe has faults."""
     from connectory.connecting import load_registry
-    from connectory.recipes.examples import example_faults
+    from connectory.recipes.changing.examples import example_faults
     from connectory.recipes.recipe import load_recipe
-    from connectory.testing.cassettes import safe_label
+    from connectory.testing.recorded.cassettes import safe_label
 
     root = file.resolve().parent.parent
     registry = load_registry(root)
@@ -135,7 +135,7 @@ def recipe_cases(file: Path) -> Iterator[tuple[str, int, Run]]:
 
 
 def _secrets(registry: Registry, loaded: Loaded, root: Path) -> Sequence[object]:
-    from connectory.testing.guarding import faults_in_cassettes
+    from connectory.testing.recorded.guarding import faults_in_cassettes
 
     return faults_in_cassettes(loaded, root / "cassettes", _known_secrets(loaded))
 
@@ -186,7 +186,7 @@ class _CaseItem(YamlItem):
         self._loaded = loaded
 
     def _differences(self) -> Sequence[object]:
-        from connectory.testing.replaying import run_case
+        from connectory.testing.recorded.replaying import run_case
 
         if self.config.getoption("record"):
             self._record()
@@ -195,7 +195,7 @@ class _CaseItem(YamlItem):
         return run_case(self._registry, self._loaded, self._case)
 
     def _record(self) -> None:
-        from connectory.testing.recording import record_again
+        from connectory.testing.recorded.recording import record_again
 
         root = self.path.parent.parent
         said, file = record_again(self._registry, self._loaded, self._case, root, self._taken())

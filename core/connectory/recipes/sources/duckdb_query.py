@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 
 from connectory.errors import DestinationError, SourceError, SpecError
-from connectory.recipes.duckdb_values import Answer, answer_of, import_duckdb
+from connectory.recipes.changing.faults import duckdb_fault, sql_fault
+from connectory.recipes.changing.values import Answer, answer_of, import_duckdb
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.sql_faults import duckdb_fault, sql_fault
 from connectory.values.shapes import Record
 
 _PATH = ("from", "query")

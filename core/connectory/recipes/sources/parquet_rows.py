@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from connectory.errors import InputError
-from connectory.recipes.duckdb_values import Answer, answer_of, import_duckdb
+from connectory.recipes.changing.values import Answer, answer_of, import_duckdb
 from connectory.recipes.source import Row
 from connectory.recipes.sources.places import Place
 from connectory.values.shapes import Plain, Record, Shape

@@ -12,9 +12,9 @@ from typing import Any, Final
 import attrs
 
 from connectory.errors import ArgumentError, DestinationError, SettingError, SourceError, SpecError
+from connectory.recipes.changing.faults import sql_fault
 from connectory.recipes.context import Context
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.sql_faults import sql_fault
 from connectory.secrets import built_in_resolvers, is_reference, resolve_reference
 from connectory.values.shapes import Kind, ListOf, Plain, Record, Shape
 

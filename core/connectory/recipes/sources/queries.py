@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from connectory.errors import ConnectoryError
+from connectory.recipes.changing.faults import statement_of
 from connectory.recipes.context import Context
 from connectory.recipes.recipe import FromDuckDB, FromPostgres, FromSQLite
 from connectory.recipes.source import Chunk, Position
 from connectory.recipes.sources.files import ROWS_PER_CHUNK
 from connectory.recipes.sources.snapshots import Heading, Snapshots, read_heading, read_rows, write_rows
-from connectory.recipes.sql_faults import statement_of
 from connectory.values.shapes import Plain, Record
 
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import attrs
 
 from connectory.errors import SourceError, SpecError
+from connectory.recipes.changing.faults import sql_fault
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.sql_faults import sql_fault
 from connectory.values.shapes import Plain, Record
 
 _PATH: Final = ("from", "query")

@@ -1,0 +1,1 @@
+"""What a sync would do, seen before it does it: plans, and rehearsals."""

@@ -1,0 +1,364 @@
+"""A vendor's write operation as a destination: every row handed over is delivered, or held back with its reason.
+
+What is under way stands in the journal before each request and after each answer. A start after a kill goes on there:
+rows with a word keep it; those that no request held are sent; those in a request without an answer are sent again
+where that does no harm, else looked up where the recipe says how (`read_back`), else `unknown` and held for a decision.
+When the vendor cannot be used any more, the chunk stays in the journal, and the next start begins with what is left.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from connectory.clock import Clock
+from connectory.delivery.accounts import ItemResult
+from connectory.delivery.journal import Accepted, Chunk, Held, Journal, Kind, Outcome, Settled, UnderWay
+from connectory.destinations.destination import Kept, Problem, Written
+from connectory.errors import ConnectoryError, DestinationError
+from connectory.recipes.pushing.calls import ROWS_OF_SINGLE_CALLS, Courier, Row, fingerprint
+from connectory.recipes.pushing.lookup import Lookup
+from connectory.recipes.pushing.rejects import RejectsFile
+from connectory.recipes.pushing.removing import Remover
+from connectory.recipes.pushing.rows import Fate, Parcel, Sorted, Sorter, keepable
+from connectory.recipes.state import dump, load, read_state
+
+_AT_LEAST: Final = 1000  # rows of a chunk where many of them may be unchanged, so that calls are full all the same
+_MOST_CALLS: Final = 10  # and how many calls such a chunk may take
+_LOST: Final = "the program ended while the request was under way"
+
+
+@attrs.frozen
+class Binding:
+    """Where the rows go from now on; `forget` what was taken elsewhere."""
+
+    target: str
+    forget: bool
+
+
+@attrs.define(eq=False)
+class Push:
+    """One open recipe of a vendor's operation. Made by `push_opening.open_push`."""
+
+    journal: Journal
+    sorter: Sorter
+    clock: Clock
+    lookup: Lookup | None = None
+    remover: Remover | None = None
+    rejects: RejectsFile | None = None
+    fresh: bool = False
+    binding: Binding | None = None  # written with the first rows: to look and send nothing binds nobody
+
+    @property
+    def courier(self) -> Courier:
+        """Who takes the rows there."""
+        return self.sorter.courier
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The fields that tell rows apart."""
+        return self.sorter.keys.names
+
+    @property
+    def rows_per_write(self) -> int:
+        """Full calls, with something to spare where many rows may be unchanged."""
+        batch = self.courier.plan.operation.batch
+        if batch is None:
+            return ROWS_OF_SINGLE_CALLS
+        if not self.sorter.changed_only:
+            return batch.largest
+        calls = min(_MOST_CALLS, -(-_AT_LEAST // batch.largest))
+        return batch.largest * calls
+
+    # The protocol of destinations -------------------------------------------------------------------------------
+
+    def resume(self) -> Written | None:
+        """Finish the chunk that an earlier start left; what became of all of its rows."""
+        left = self.journal.under_way()
+        written = None
+        if left is not None:
+            written = self._resume(left)
+            if written.stopped is not None:
+                return written
+        if self.fresh:
+            self.journal.begin_anew()
+        return written
+
+    def write(self, rows: Sequence[Row], state: bytes | None = None) -> Written:
+        """One chunk; see `Destination`. Raises JournalError where nothing can be written down."""
+        named = [self.courier.named(row) for row in rows]
+        return self._take(named, state, "rows")
+
+    def read_state(self) -> Kept | None:
+        """What was kept with the last chunk that is settled, or at the end."""
+        kept = self.journal.read_state()
+        return Kept(*kept) if kept else None
+
+    def finish(self, state: bytes | None = None) -> Written | None:
+        """Every row is settled: a mirror removes what the source no longer has."""
+        ended = self.remover.remove(self.journal) if self.remover else None
+        if ended is None or not ended.unfinished:
+            self.journal.finish(state)
+        self._write_rejects()
+        return ended.written if ended else None
+
+    def close(self) -> None:
+        """Let go of the journal; rejects are written as they are now."""
+        try:
+            self._write_rejects()
+        finally:
+            self.journal.close()
+
+    # Rows held back ---------------------------------------------------------------------------------------------
+
+    def replay(self, rows: Sequence[Row], held: Sequence[int | None]) -> Written:
+        """Send rows that were held back, mended or not. `held` are the ids under which the journal holds them."""
+        return self._take(list(rows), None, "replay", held)
+
+    def drop(self, rows: Iterable[Held]) -> int:
+        """Take rows of unknown outcome as arrived; how many."""
+        dropped = list(rows)
+        accepted = [
+            Accepted(held.key, held.hash, held.row, None, self.journal.pass_)
+            for held in dropped
+            if held.key is not None and held.hash is not None
+        ]
+        self.journal.settle(Settled(accepted=accepted, released=[held.id for held in dropped]))
+        return len(dropped)
+
+    # One chunk ----------------------------------------------------------------------------------------------------
+
+    def _take(
+        self, rows: Sequence[Row], state: bytes | None, kind: Kind, held: Sequence[int | None] | None = None
+    ) -> Written:
+        if self.binding is not None and rows:
+            self.journal.bind(self.binding.target, forget=self.binding.forget)
+            self.binding = None
+        sorted_ = self.sorter.sort(rows, held)
+        fates = dict(sorted_.fates)
+        stopped = None
+        if sorted_.parcels:
+            self.journal.hand_over(Chunk(kind, self.courier.plan.name, _pack(rows, held), state))
+            stopped = self._send(sorted_.parcels, sorted_, fates)
+        return self._end(rows, sorted_, fates, state, stopped, held)
+
+    def _resume(self, left: UnderWay) -> Written:
+        chunk = left.chunk
+        if chunk.kind == "remove":
+            if self.remover is None:
+                raise DestinationError(f"a removal by {chunk.operation} is under way, and the recipe no longer mirrors")
+            return self.remover.resume(self.journal, left)
+        if chunk.operation != self.courier.plan.name:
+            raise DestinationError(
+                f"rows are under way to {chunk.operation}, and the recipe now says {self.courier.plan.name}: let them "
+                "end first, with the recipe as it was"
+            )
+        rows, held = _unpack(chunk.rows)
+        sorted_ = self.sorter.sort(rows, held)
+        fates = {**sorted_.fates, **{one.row: _fate(one) for one in left.outcomes.values() if one.word != "open"}}
+        again = self.courier.plan.repeatable
+        lost = [row for row in sorted(left.in_flight) if row not in fates]
+        if not again and lost:
+            outcomes = [Outcome(row, "unknown", _LOST, attempts=1) for row in lost]
+            self.journal.come_back(outcomes)
+            fates.update((one.row, _fate(one)) for one in outcomes)
+        parcels = [
+            attrs.evolve(parcel, attempts=parcel.attempts + (parcel.number in left.in_flight))
+            for parcel in sorted_.parcels
+            if parcel.number not in fates
+        ]
+        # What was in one request goes again as that request, by its key, before anything else.
+        first = [parcel for parcel in parcels if parcel.number in left.in_flight]
+        stopped = self._deliver(first, fates) if first else None
+        if stopped is None:
+            stopped = self._send([parcel for parcel in parcels if parcel.number not in left.in_flight], sorted_, fates)
+        written = self._end(rows, sorted_, fates, chunk.state, stopped, held)
+        if chunk.kind == "replay":  # it belongs to no run: of its rows only the error is told
+            return Written(0, stopped=written.stopped)
+        return written
+
+    def _send(self, parcels: Sequence[Parcel], sorted_: Sorted, fates: dict[int, Fate]) -> ConnectoryError | None:
+        """Send parcels, and once more those that turn out not to have arrived. The error that stopped it, if any."""
+        stopped = self._deliver(parcels, fates)
+        if stopped is not None or self.lookup is None:
+            return stopped
+        unsure = [parcel for parcel in sorted_.parcels if fates[parcel.number].word == "unknown"]
+        absent = []
+        for parcel in unsure:
+            try:
+                found = self.lookup.look(parcel, sorted_.accepted.get(parcel.key or ""))
+            except ConnectoryError as why:
+                return why
+            outcome = attrs.evolve(_outcome(parcel.number, fates[parcel.number]), word=found.word, words=found.words)
+            self.journal.come_back([outcome])
+            if found.word == "open":
+                before = fates.pop(parcel.number)
+                absent.append(attrs.evolve(parcel, attempts=before.attempts))
+            else:
+                fates[parcel.number] = attrs.evolve(fates[parcel.number], word=found.word, words=found.words)
+        return self._deliver(absent, fates)
+
+    def _deliver(self, parcels: Sequence[Parcel], fates: dict[int, Fate]) -> ConnectoryError | None:
+        recorder = Recorder(self.journal, parcels, fates)
+        stopped = None
+        for result in self.courier.send([parcel.wire for parcel in parcels], recorder):
+            if isinstance(result, ConnectoryError):
+                stopped = result
+        return stopped
+
+    def _end(
+        self,
+        rows: Sequence[Row],
+        sorted_: Sorted,
+        fates: Mapping[int, Fate],
+        state: bytes | None,
+        stopped: ConnectoryError | None,
+        held: Sequence[int | None] | None,
+    ) -> Written:
+        """Account for a chunk and settle it; one that was stopped stays in the journal."""
+        if stopped is not None:
+            self.journal.keep()
+            return attrs.evolve(self._written(rows, fates, stopped), stopped=stopped)
+        written = self._written(rows, fates, None)
+        settled = self._settled(rows, sorted_, fates, state, written)
+        arrived = [id_ for number, id_ in enumerate(held or (), 1) if id_ is not None and fates[number].word in _GOOD]
+        self.journal.settle(attrs.evolve(settled, released=[*settled.released, *arrived]))
+        return written
+
+    def _written(self, rows: Sequence[Row], fates: Mapping[int, Fate], stopped: ConnectoryError | None) -> Written:
+        words = [fates[number].word if number in fates else "not_tried" for number in range(1, len(rows) + 1)]
+        problems = tuple(
+            self._problem(row, fates.get(number) or Fate("not_tried", str(stopped or "")))
+            for number, (row, word) in enumerate(zip(rows, words, strict=True), 1)
+            if word not in _GOOD
+        )
+        return Written(words.count("delivered"), words.count("unchanged"), problems, words.count("accepted"))
+
+    def _problem(self, row: Row, fate: Fate) -> Problem:
+        return Problem(
+            row=row,
+            field=fate.field,
+            reason=fate.words,
+            word=fate.word,  # type: ignore[arg-type]
+            code=fate.code,
+            status=fate.status,
+            attempts=fate.attempts,
+            repeatable=fate.word != "unknown" or self.courier.plan.repeatable,
+        )
+
+    def _settled(
+        self, rows: Sequence[Row], sorted_: Sorted, fates: Mapping[int, Fate], state: bytes | None, written: Written
+    ) -> Settled:
+        """What follows from a chunk, for the journal."""
+        run = self._run_of(state) if written.problems else ""
+        sent = {parcel.number: parcel for parcel in sorted_.parcels}
+        accepted, held, released = [], [], []
+        for number, fate in fates.items():
+            key, parcel = sorted_.keys.get(number), sent.get(number)
+            before = sorted_.held.get(key) if key is not None else None
+            if fate.word in _GOOD:
+                if parcel is not None and key is not None:
+                    mended = before.hash if before is not None and before.id == parcel.held else None
+                    kept = dump(rows[number - 1])
+                    accepted.append(Accepted(key, parcel.hash, kept, fate.id, self.journal.pass_, mended))
+                if before is not None and before.code != "duplicate":
+                    released.append(before.id)
+            elif fate.fresh:
+                held.append(self._held(rows[number - 1], key, sorted_.hashes.get(number), fate, run, parcel))
+        seen = list(sorted_.keys.values()) if self.remover is not None else []
+        return Settled(state=state, counts=written.counts, accepted=accepted, seen=seen, held=held, released=released)
+
+    def _held(
+        self, row: Row, key: str | None, hash_: bytes | None, fate: Fate, run: str, parcel: Parcel | None
+    ) -> Held:
+        kept = keepable(row)
+        if key is None and self.sorter.keys.names:  # the same row without a key comes again in the next run
+            key = f"#{fingerprint(kept).hex()}"
+        return Held(
+            id=parcel.held or 0 if parcel is not None else 0,
+            key=key,
+            hash=hash_ or None,
+            run=run,
+            at=self.clock.now(),
+            word=fate.word,
+            field=fate.field,
+            words=fate.words,
+            code=fate.code,
+            status=fate.status,
+            attempts=fate.attempts,
+            repeatable=fate.word != "unknown" or self.courier.plan.repeatable,
+            row=kept,
+        )
+
+    def _run_of(self, state: bytes | None) -> str:
+        run = read_state(state).run if state is not None else None
+        return run.id if run is not None else self.journal.pass_
+
+    def _write_rejects(self) -> None:
+        if self.rejects is not None:
+            self.rejects.write(self.journal.held())
+
+
+_KEYS: Final = uuid.UUID("5a1c6d0e-7c3b-5d55-9f0e-3d1f0c8a7b21")
+_GOOD: Final = frozenset({"delivered", "accepted", "unchanged"})
+
+
+@attrs.define(eq=False)
+class Recorder:
+    """Writes each request into the journal before it leaves, and what became of it when it is over."""
+
+    journal: Journal
+    parcels: Sequence[Parcel]
+    fates: dict[int, Fate]
+    _rows: Sequence[int] = ()
+    _away: bool = False
+    _tries: dict[int, int] = attrs.Factory(dict)
+
+    def going(self, rows: Sequence[int]) -> None:
+        self._rows, self._away = [self.parcels[row - 1].number for row in rows], False
+
+    def key(self) -> str:
+        """Known by the chunk and its rows, which a restart finds in the journal."""
+        return str(uuid.uuid5(_KEYS, f"{self.journal.chunk_id}/{','.join(map(str, self._rows))}"))
+
+    def flight(self, away: bool) -> None:
+        if away:
+            for number in self._rows:
+                self._tries[number] = self._tries.get(number, 0) + 1
+            if not self._away:
+                self.journal.depart(self._rows)
+        elif self._away:
+            self.journal.come_back()
+        self._away = away
+
+    def told(self, results: Sequence[ItemResult]) -> None:
+        outcomes = []
+        for result in results:
+            parcel = self.parcels[result.row - 1]
+            attempts = parcel.attempts + self._tries.get(parcel.number, 0)
+            fate = Fate(result.word, result.words, "", result.code, result.status, result.id, attempts)
+            outcomes.append(_outcome(parcel.number, fate))
+            self.fates[parcel.number] = fate
+        if self._away or outcomes:
+            self.journal.come_back(outcomes)
+        self._away = False
+
+
+def _outcome(number: int, fate: Fate) -> Outcome:
+    return Outcome(number, fate.word, fate.words, fate.code, fate.status, fate.id, fate.attempts)
+
+
+def _fate(outcome: Outcome) -> Fate:
+    return Fate(outcome.word, outcome.words, "", outcome.code, outcome.status, outcome.id, outcome.attempts)
+
+
+def _pack(rows: Sequence[Row], held: Sequence[int | None] | None) -> bytes:
+    return b"[" + b",".join([dump(held), *map(keepable, rows)]) + b"]"
+
+
+def _unpack(packed: bytes) -> tuple[list[Row], list[int | None] | None]:
+    held, *rows = load(packed)
+    return rows, held

@@ -1,0 +1,225 @@
+"""Rows sorted before anything is sent: which go, which are as the vendor has them already, which are held back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import attrs
+
+from connectory.delivery.journal import Accepted, Held, Journal
+from connectory.recipes.pushing.calls import Courier, Row, fingerprint
+from connectory.recipes.state import dump
+from connectory.spec.places import MISSING, AnswerPath, parse_path
+from connectory.values.writing import ValueFault
+
+Mode = Literal["upsert", "create_only", "update_only", "mirror"]
+TWICE = "duplicate"  # code of a row whose key came before with other values
+
+
+@attrs.frozen
+class Fate:
+    """What became of one row. `fresh`: we learnt it now, so that it is to be kept."""
+
+    word: str
+    words: str = ""
+    field: str = ""
+    code: str = ""
+    status: int | None = None
+    id: Any = None
+    attempts: int = 0
+    fresh: bool = True
+
+
+@attrs.frozen
+class Parcel:
+    """A row that is sent. `held` is the held row that it replaces, `attempts` how often that was sent."""
+
+    number: int
+    row: Row
+    wire: Any
+    key: str | None
+    hash: bytes
+    held: int | None = None
+    attempts: int = 0
+
+
+@attrs.frozen
+class Sorted:
+    """One chunk: what is sent, what is settled without, every row's key and hash where they are known, and what the
+    journal holds under these keys."""
+
+    parcels: Sequence[Parcel]
+    fates: Mapping[int, Fate]
+    keys: Mapping[int, str]
+    hashes: Mapping[int, bytes]
+    accepted: Mapping[str, Accepted]
+    held: Mapping[str, Held]
+
+
+@attrs.define
+class _Seen:
+    """What single rows say, by their numbers."""
+
+    wires: dict[int, Any] = attrs.Factory(dict)
+    keys: dict[int, str] = attrs.Factory(dict)
+    hashes: dict[int, bytes] = attrs.Factory(dict)
+    fates: dict[int, Fate] = attrs.Factory(dict)
+
+
+@attrs.frozen
+class Keys:
+    """The fields that tell rows apart; none where nothing has to be known of single rows."""
+
+    names: tuple[str, ...]
+    paths: tuple[AnswerPath, ...] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "paths", tuple(map(_path, self.names)))
+
+    def of(self, row: Row) -> str | None:
+        """The key as a text. Raises ValueFault where a field of it is missing or null."""
+        if not self.names:
+            return None
+        values = []
+        for name, path in zip(self.names, self.paths, strict=True):
+            value = row[name] if name in row else path.find(row)
+            if value is MISSING or value is None or value == "":
+                raise ValueFault("is part of the key and is missing", (name,))
+            values.append(value)
+        return dump(values if len(values) > 1 else values[0]).decode()
+
+
+def _path(name: str) -> AnswerPath:
+    try:
+        return parse_path(name)
+    except ValueError:
+        return parse_path(f'"{name}"')
+
+
+@attrs.frozen(eq=False)
+class Sorter:
+    """The rules of one recipe.
+
+    A key twice in one reading of the source: the first row counts; another one that equals it is `unchanged`, one that
+    differs is `invalid`, since nobody can say which of them is right.
+    """
+
+    courier: Courier
+    journal: Journal
+    keys: Keys
+    mode: Mode = "upsert"
+    changed_only: bool = False
+
+    def sort(self, rows: Sequence[Row], held: Sequence[int | None] | None = None) -> Sorted:
+        """Sort one chunk. `held` are the ids of held rows that these replace; None: rows of the source."""
+        seen = self._look(rows)
+        known = list(dict.fromkeys(seen.keys.values()))
+        accepted = self.journal.accepted(known) if known else {}
+        kept = self.journal.held_under(known) if known and self.journal.count_held() else {}
+        fates = dict(seen.fates)
+        if held is None:
+            fates.update(_mended(seen, accepted))
+        parcels = []
+        first: dict[str, bytes] = {}  # hashes of the first rows of their keys
+        for number, wire in seen.wires.items():
+            key, hash_ = seen.keys.get(number), seen.hashes[number]
+            if key is None:
+                parcels.append(Parcel(number, rows[number - 1], wire, None, hash_, held[number - 1] if held else None))
+                continue
+            there, before = accepted.get(key), kept.get(key)
+            fate = _twice(key, same=first[key] == hash_) if key in first else None
+            fate = fate or (self._of_source(key, hash_, there, before) if held is None else None)
+            fate = fate or self._of_any(hash_, there)
+            if fate is None or fate.word != "invalid":
+                first.setdefault(key, hash_)
+            if fate is not None:
+                fates[number] = fate
+                continue
+            replaces = held[number - 1] if held is not None else None
+            same = before is not None and (replaces == before.id or before.hash == hash_)
+            attempts = before.attempts if before is not None and same else 0
+            parcels.append(Parcel(number, rows[number - 1], wire, key, hash_, replaces, attempts))
+        return Sorted(parcels, fates, seen.keys, seen.hashes, accepted, kept)
+
+    def _look(self, rows: Sequence[Row]) -> _Seen:
+        """Each row by itself: its key, and what is sent of it or why it cannot be."""
+        seen = _Seen()
+        for number, row in enumerate(rows, 1):
+            try:
+                key = self.keys.of(row)
+                if key is not None:
+                    seen.keys[number] = key
+                wire = self.courier.wire(row)
+                seen.hashes[number] = fingerprint(self.courier.content(wire)) if key is not None else b""
+                seen.wires[number] = wire
+            except ValueFault as fault:
+                code = "key" if self.keys.names and number not in seen.keys else "invalid"
+                seen.fates[number] = Fate("invalid", fault.reason, "/".join(map(str, fault.path)), code)
+            except OSError as why:
+                seen.fates[number] = Fate("invalid", f"{why.filename}: {why.strerror}", code="invalid")
+            if number in seen.fates:
+                seen.hashes[number] = fingerprint(keepable(row))
+        return seen
+
+    def _of_source(self, key: str, hash_: bytes, there: Accepted | None, held: Held | None) -> Fate | None:
+        """The fate of a row of the source that needs no request; None: it may go."""
+        if there is not None and there.pass_ == self.journal.pass_:
+            return _twice(key, same=there.hash == hash_)
+        if held is not None and held.word == "unknown" and not self.courier.plan.repeatable:
+            return attrs.evolve(_held_back(held), words="a row of this key is held for a decision: " + held.words)
+        if self.changed_only and there is not None and hash_ in (there.hash, there.mended):
+            return Fate("unchanged", fresh=False)
+        if held is not None and held.hash == hash_ and self._stays_held(held):
+            return _held_back(held)
+        return None
+
+    def _of_any(self, hash_: bytes, there: Accepted | None) -> Fate | None:
+        """The same for any row, one that was held back as well."""
+        same = self.changed_only and there is not None and there.hash == hash_
+        barred = (self.mode == "create_only" and there is not None) or (self.mode == "update_only" and there is None)
+        return Fate("unchanged", fresh=False) if same or barred else None
+
+    def _stays_held(self, held: Held) -> bool:
+        """Whether the same row is not tried again: it was refused, and nothing of it has changed."""
+        return held.code == TWICE or (self.changed_only and held.word == "rejected")
+
+
+def _mended(seen: _Seen, accepted: Mapping[str, Accepted]) -> dict[int, Fate]:
+    """Invalid rows in whose place somebody's mended ones were taken are as good as there."""
+    there = {number: accepted.get(seen.keys.get(number, "")) for number in seen.fates}
+    return {
+        number: Fate("unchanged", fresh=False)
+        for number, one in there.items()
+        if one is not None and one.mended == seen.hashes[number]
+    }
+
+
+def _twice(key: str, *, same: bool) -> Fate:
+    if same:
+        return Fate("unchanged", fresh=False)
+    return Fate(
+        "invalid", f"the key {key} came already in this run, with other values; the first row counts", code=TWICE
+    )
+
+
+def _held_back(held: Held) -> Fate:
+    return Fate(held.word, held.words, held.field, held.code, held.status, None, held.attempts, fresh=False)
+
+
+def keepable(row: Any) -> bytes:
+    """A row as bytes. What no vendor could be sent, such as a row that is no object, is kept as its text."""
+    try:
+        return dump(row)
+    except TypeError:
+        return dump(
+            {str(name): _or_text(value) for name, value in row.items()} if isinstance(row, Mapping) else str(row)
+        )
+
+
+def _or_text(value: Any) -> Any:
+    try:
+        dump(value)
+    except TypeError:
+        return str(value)
+    return value

@@ -1,0 +1,1 @@
+"""The faults that a spec implies, played by the mock, and what must follow."""

@@ -1,0 +1,1 @@
+"""Recorded calls: made, cleaned, kept, and replayed strictly."""
