@@ -13,11 +13,11 @@ import pytest
 from connectory import Parts
 from connectory.auth.tokens import TokenStore
 from connectory.clock import ManualClock
+from connectory.connecting import load_registry
 from connectory.limits.memory import MemoryLedger
 from connectory.recipes.sync import Report, run_recipe
 from recipes.pushes import Pushes
 
-SPECS = Path(__file__).resolve().parents[2] / "specs"
 Sync = Callable[..., Report]
 Push = Callable[..., Pushes]
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -67,7 +67,7 @@ def query(project: Path) -> Query:
 
 def shrink(project: Path, vendor: str, **words: tuple[str, str]) -> None:
     """Put the spec of a vendor into the project with some of its words replaced."""
-    text = (SPECS / f"{vendor}.yaml").read_text()
+    text = load_registry().packaged[vendor].file.read_text(encoding="utf-8")
     for before, after in words.values():
         assert re.search(re.escape(before), text), before
         text = text.replace(before, after)
