@@ -241,3 +241,12 @@ def test_a_file_mended_over_days_still_names_the_rows_that_later_runs_found_agai
     copy.write_text((exams.root / "data/rejected.jsonl").read_text().replace('"TypeId":9', '"TypeId":2'))
     exams.run(rows)
     assert str(again(exams, mended=copy).accounts) == "1 read = 1 delivered"
+
+
+def test_whole_numbers_of_a_table_stand_for_their_digits_where_a_text_is_wanted(
+    school: TwelveTwenty, pushes: Push
+) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    report = exams.run([event(1, ExternalId=4711), event(2, ExternalId="0815"), event(3, Title=1.5)])
+    assert (report.accounts.counts["delivered"], report.accounts.counts["invalid"]) == (2, 1)
+    assert {"4711", "0815"} <= set(school.calendar)

@@ -75,13 +75,15 @@ class BatchCourier:
     given: Mapping[str, Any]
     only_new: bool
     _objects: bool = attrs.field(init=False)
+    _texts: tuple[str, ...] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "_objects", takes_objects(self.plan))
+        object.__setattr__(self, "_texts", text_fields(self.engine.spec, self.plan))
 
     def wire(self, row: Row) -> Any:
         assert self.plan.item is not None
-        return self.plan.item(row if self._objects else _only_value(row))
+        return self.plan.item(_numbers_as_texts(row, self._texts) if self._objects else _only_value(row))
 
     def content(self, wire: Any) -> Any:
         return wire
@@ -153,19 +155,22 @@ class SingleCourier:
                 self._places[column] = place_of(self.engine.spec, self.plan, self.constants, column)
             name, beside = self._places[column]
             if name is not None:
-                given[name] = self._path(name, value)
+                given[name] = self._fitting(name, value)
             if beside:
                 rest[column] = value
             elif name is None:
                 known = [p.wire for p in self.plan.parameters.values()]
                 raise ValueFault(f"is no argument of {self.plan.name}{nearest(column, known)}", (column,))
         if whole is not None and (rest or whole.required):
-            given[whole.name] = rest
+            given[whole.name] = _numbers_as_texts(rest, text_fields(self.engine.spec, self.plan))
         return given
 
-    def _path(self, name: str, value: Any) -> Any:
-        is_file = self.plan.parameters[name].field.type == Scalar("file") and isinstance(value, str | Path)
-        return self.root / value if is_file else value
+    def _fitting(self, name: str, value: Any) -> Any:
+        """A file's path from the project's folder on; a whole number as its digits where a text is wanted."""
+        kind = self.plan.parameters[name].field.type
+        if kind == Scalar("file") and isinstance(value, str | Path):
+            return self.root / value
+        return str(value) if kind == Scalar("str") and type(value) is int else value
 
     def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
         for number, sending in enumerate(wires, 1):
@@ -243,6 +248,17 @@ def item_type(plan: Plan) -> TypeExpr | None:
     else:
         kind = next(p.field.type for p in plan.parameters.values() if p.wire == batch.items)
     return kind.item if isinstance(kind, ListOf) else ANY
+
+
+def text_fields(spec: Spec, plan: Plan) -> tuple[str, ...]:
+    """The fields of what the operation writes that are texts."""
+    return tuple(name for name, field in record_fields(spec, plan).items() if field.type == Scalar("str"))
+
+
+def _numbers_as_texts(row: Row, texts: Sequence[str]) -> Row:
+    """The row with whole numbers as their digits where a text is wanted: a table's column of them tells no more."""
+    numbers = {name: str(row[name]) for name in texts if type(row.get(name)) is int}
+    return {**row, **numbers} if numbers else row
 
 
 def record_fields(spec: Spec, plan: Plan) -> Mapping[str, Field]:
