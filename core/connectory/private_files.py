@@ -56,10 +56,21 @@ def write_private_file(file: Path, body: bytes) -> None:
             opened.flush()
             os.fsync(descriptor)
         os.replace(name, file)
+        sync_folder(file.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk: that of a new file is only there with its folder."""
+    with contextlib.suppress(OSError):  # not every file system can
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _fault_of(status: os.stat_result) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from connectory.errors import DestinationError
+from connectory.private_files import sync_folder
 
 VERSION: Final = 1
 _APPLICATION: Final = 0x436E4A6E  # "CnJn", so that another program's database is known as such
@@ -75,22 +76,11 @@ def create(path: Path) -> None:
     finally:
         db.close()
     fresh.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _with_companions(path: Path) -> tuple[Path, ...]:
     return path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
-
-
-def _sync_folder(folder: Path) -> None:
-    """The name of a new file is on the disk only with its folder."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -27,6 +27,7 @@ from connectory.destinations.columns import (
     quote,
     tree_from,
 )
+from connectory.destinations.tablenames import read_table_name
 from connectory.errors import DestinationError
 
 # Everything needed is built in: nothing may be fetched, and no query may read another file.
@@ -38,7 +39,6 @@ _SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
 _WAYS: Final[tuple[dict[str, Any], ...]] = ({"read_only": True, "config": _SETTINGS}, {"config": _SETTINGS}, {})
 PATIENCE = 10.0  # seconds that another program may have the file open: another recipe may be about to end
 _LOOK_EVERY: Final = 0.2
-_PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 
 
 @attrs.frozen
@@ -57,20 +57,9 @@ class TableName:
 
 
 def read_name(text: str) -> TableName:
-    """`people`, `crm.people`, or with `\"` round a part that has a dot in it. Raises DestinationError."""
-    parts = []
-    end = -1
-    while end < len(text):
-        found = _PART.match(text, end + 1)
-        if found is None or text[found.end() : found.end() + 1] not in ("", "."):
-            raise DestinationError(f"'{text}' is no name of a table: expected a name such as people or crm.people")
-        parts.append(found[1].replace('""', '"') if found[1] else found[2])
-        end = found.end()
-    if len(parts) > 2 or "\0" in text:
-        raise DestinationError(f"'{text}' is no name of a table: expected a name such as people or crm.people")
-    if parts[-1].startswith("_connectory_"):
-        raise DestinationError(f"'{text}': names that start with _connectory_ are kept for Connectory itself")
-    return TableName(parts[0] if len(parts) == 2 else "main", parts[-1])
+    """A table as a recipe names it. Raises DestinationError."""
+    schema, table = read_table_name(text)
+    return TableName(schema or "main", table)
 
 
 def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

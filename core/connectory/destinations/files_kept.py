@@ -19,6 +19,7 @@ import attrs
 import msgspec
 
 from connectory.errors import DestinationError
+from connectory.private_files import sync_folder
 
 _VERSION: Final = 1
 
@@ -185,16 +186,6 @@ def write_whole(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     os.replace(beside, path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut, where the system can."""
-    with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
 
 
 def _private(path: str, flags: int) -> int:

@@ -14,13 +14,13 @@ from psycopg.conninfo import conninfo_to_dict
 
 from connectory.destinations.columns import COMMENT, Column, Layout, quote
 from connectory.destinations.postgres_columns import LONGEST_NAME, tree_from
+from connectory.destinations.tablenames import read_table_name
 from connectory.errors import DestinationError
 
 CONNECTS_WITHIN: Final = 15  # seconds
 LOCKED_FOR: Final = "30s"  # how long another's lock is waited for
 # A server would go on for two hours with a client whose machine is gone.
 _KEEPALIVE: Final = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6;"
-_PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
 
 
 @attrs.frozen
@@ -49,23 +49,12 @@ class TableName:
 
 
 def read_name(text: str) -> tuple[str | None, str]:
-    """The schema, where one is named, and the table of `people` or `crm.people`. Raises DestinationError."""
-    parts = []
-    end = -1
-    while end < len(text):
-        found = _PART.match(text, end + 1)
-        if found is None or text[found.end() : found.end() + 1] not in ("", "."):
-            raise DestinationError(f"'{text}' is no name of a table: expected a name such as people or crm.people")
-        parts.append(found[1].replace('""', '"') if found[1] else found[2])
-        end = found.end()
-    if len(parts) > 2 or "\0" in text:
-        raise DestinationError(f"'{text}' is no name of a table: expected a name such as people or crm.people")
-    if parts[-1].startswith("_connectory_"):
-        raise DestinationError(f"'{text}': names that start with _connectory_ are kept for Connectory itself")
-    for part in parts:
+    """The schema, where one is named, and the table. Raises DestinationError."""
+    schema, table = read_table_name(text)
+    for part in filter(None, (schema, table)):
         if len(part.encode()) > LONGEST_NAME:
             raise DestinationError(f"'{part[:80]}' is too long: PostgreSQL's names have at most {LONGEST_NAME} bytes")
-    return (parts[0] if len(parts) == 2 else None), parts[-1]
+    return schema, table
 
 
 @attrs.frozen

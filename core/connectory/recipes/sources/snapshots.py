@@ -20,7 +20,7 @@ import attrs
 import msgspec
 
 from connectory.errors import InputError, SourceError
-from connectory.private_files import make_private_folder
+from connectory.private_files import make_private_folder, sync_folder
 from connectory.recipes.sources.exact import read_line, write_line
 
 MOST_KEPT: Final = 5  # of one recipe
@@ -51,7 +51,7 @@ class Snapshots:
                     file.flush()
                     os.fsync(file.fileno())
                 os.replace(part, path)
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
             except BaseException:
                 part.unlink(missing_ok=True)
                 raise
@@ -164,13 +164,3 @@ def copy_stream(snapshots: Snapshots, ending: str, stream: IO[bytes]) -> Path:
 def _with(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield first
     yield from rest
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
