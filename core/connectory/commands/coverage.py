@@ -26,7 +26,7 @@ Examples:
 
 \b
 A test counts for what it really exercises: it is run, and watched. It may rest on a recording of a server, on one
-of an emulator, or on an example of the spec, which says nothing of requests. Fault tests are not counted."""
+of an emulator, of the mock or on an example, which both repeat the spec. Fault tests are not counted."""
 )
 @click.argument("vendors", nargs=-1, metavar="[VENDOR]...")
 @click.option(
@@ -82,6 +82,7 @@ def _sources(facts: Sequence[Fact]) -> str:
 _WORDS = {
     "server": "a recorded server",
     "emulator": "a recorded emulator",
+    "mock": "a mock of this spec only",
     "example": "an example only",
 }
 

@@ -35,7 +35,7 @@ def show_preview(preview: Preview) -> None:
         note(f"  {problem}")
     if preview.request is not None:
         show_request(preview.request)
-    elif preview.rows and "written" in preview.words:
+    elif preview.rows and "to write" in preview.words:
         note(f"columns: {', '.join(columns_of(preview.rows))}; the first rows:")
         write_table([preview.rows[:ROWS]], sys.stdout.buffer, room=terminal_width() or 100, widest=24, told=False)
     else:

@@ -83,9 +83,11 @@ def new_recipe(project: str | None, name: str, vendor: str, operation: str) -> N
 
 
 def _begin_project(root: Path) -> None:
-    """The file that makes a folder a project, and says how to give settings, unless it is there."""
+    """What makes a folder a project, unless it is there: how to give settings, and what git leaves aside."""
     if not (root / "connectory.toml").exists():
         _write(root / "connectory.toml", _starter("connectory.toml"))
+    if not (root / ".gitignore").exists():
+        _write(root / ".gitignore", "# What connectory keeps of runs: rows under way among it\n.connectory/\n")
 
 
 def _starter(name: str) -> str:

@@ -102,9 +102,7 @@ def command(
         span=None if begin is None and end is None else (begin, end),
     )
     if dry_run:
-        for file in files:
-            rehearse(file, wishes, as_json=as_json)
-        return
+        ctx.exit(worst([rehearse(file, wishes, as_json=as_json) for file in files]))
     rows = sys.stdout.isatty() if show is None else show
     runs = Runs(wishes, listen(ctx), as_json=as_json, quiet=quiet or as_json, rows=rows and not as_json)
     codes: list[int] = []
@@ -115,8 +113,8 @@ def command(
     ctx.exit(worst(codes))
 
 
-def rehearse(file: Path, wishes: Wishes, *, as_json: bool) -> None:
-    """Show what a run would begin with. Raises what reading raises."""
+def rehearse(file: Path, wishes: Wishes, *, as_json: bool) -> int:
+    """Show what a run would begin with; the exit code. Raises what reading raises."""
     from connectory.commands.dry_run import show_preview, write_preview
     from connectory.recipes.planning.preview import preview
 
@@ -128,6 +126,7 @@ def rehearse(file: Path, wishes: Wishes, *, as_json: bool) -> None:
         root=root_of(file) or file.resolve().parent,
     )
     (write_preview if as_json else show_preview)(shown)
+    return shown.exit_code
 
 
 def until_of(text: str | None) -> float | None:

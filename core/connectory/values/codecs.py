@@ -26,6 +26,8 @@ def read_iso(value: Any, *, zoneless: bool) -> datetime:
     except ValueError:
         raise ValueError(f"'{value[:40]}' is no moment such as 2026-05-20T18:25:43Z") from None
     if moment.tzinfo is None:
+        if not zoneless and len(value) <= len("2026-05-20"):
+            raise ValueError(f"'{value}' is a day: a moment is expected, as {value}T00:00:00Z")
         if not zoneless:
             raise ValueError(f"'{value[:40]}' has no zone: add one, as Z or +02:00")
         return moment.replace(tzinfo=UTC)

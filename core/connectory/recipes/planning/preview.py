@@ -47,7 +47,7 @@ class Shown:
 @attrs.frozen(kw_only=True)
 class Preview:
     """What the first rows come to. `words` counts them: `sent`, and of those kept back `unchanged` and `invalid`;
-    for a table all are `written`. `came` counts them before the recipe's change, where it has one, and `total` is how
+    for a table they are `to write`. `came` counts them before the recipe's change, where it has one, and `total` is how
     many rows the source says it has in all."""
 
     recipe: str
@@ -58,6 +58,11 @@ class Preview:
     problems: Sequence[str] = ()
     request: Shown | None = None
     calls: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 3 where a row of these would not be taken."""
+        return 3 if self.problems else 0
 
 
 def preview(
@@ -81,12 +86,17 @@ def preview(
         try:
             if recipe.to.kind != "connector":
                 rows, came, total = _first_rows(source, None)
+                unkeyed = sum(
+                    any(row.get(key) is None for key in getattr(recipe.to.options, "key", ())) for row in rows
+                )
+                words = {"to write": len(rows) - unkeyed, "invalid": unkeyed}
                 return Preview(
                     recipe=recipe.name,
                     rows=rows,
                     came=came,
                     total=total,
-                    words={"written": len(rows)},
+                    words={word: count for word, count in words.items() if count},
+                    problems=[f"invalid: the key is missing in {unkeyed:,} rows"] if unkeyed else [],
                     calls=costs.calls,
                 )
             push = open_push(context, recipe.to.options, source)
@@ -127,7 +137,7 @@ def _show(push: Push, line: Line, rows: Sequence[Row]) -> Preview:
     named = [push.courier.named(row) for row in rows[: push.rows_per_write]]
     sorted_ = push.sorter.sort(named)
     words = Counter(fate.word for fate in sorted_.fates.values())
-    words["sent"] = len(sorted_.parcels)
+    words["to send"] = len(sorted_.parcels)
     refused = [fate for fate in sorted_.fates.values() if fate.word not in ("unchanged", "delivered")]
     return Preview(
         recipe="",

@@ -310,7 +310,9 @@ def _is(parameter: Parameter, column: str, constants: Mapping[str, Any]) -> bool
 def _as_fault(plan: Plan, why: ArgumentError) -> ValueFault:
     lines = [line.removeprefix(f"{plan.name}: ") for line in str(why).splitlines()]
     named = re.match(r"'([^']+)'(?:: (?P<path>[^:]+))?", lines[0])
-    return ValueFault("; ".join(lines), (named[1],) if named and len(lines) == 1 else ())
+    if named is None or len(lines) > 1:
+        return ValueFault("; ".join(lines))
+    return ValueFault(lines[0][named.end(1) + 1 :].lstrip(": "), (named[1],))
 
 
 def fingerprint(content: Any) -> bytes:

@@ -223,7 +223,7 @@ class Push:
             self.journal.keep()
             return attrs.evolve(self._written(rows, fates, stopped), stopped=stopped)
         written = self._written(rows, fates, None)
-        settled = self._settled(rows, sorted_, fates, state, written)
+        settled = self._settled(rows, sorted_, fates, state, written, held or ())
         arrived = [id_ for number, id_ in enumerate(held or (), 1) if id_ is not None and fates[number].word in _GOOD]
         self.journal.settle(attrs.evolve(settled, released=[*settled.released, *arrived]))
         return written
@@ -250,9 +250,15 @@ class Push:
         )
 
     def _settled(
-        self, rows: Sequence[Row], sorted_: Sorted, fates: Mapping[int, Fate], state: bytes | None, written: Written
+        self,
+        rows: Sequence[Row],
+        sorted_: Sorted,
+        fates: Mapping[int, Fate],
+        state: bytes | None,
+        written: Written,
+        replaced: Sequence[int | None],
     ) -> Settled:
-        """What follows from a chunk, for the journal."""
+        """What follows from a chunk, for the journal. `replaced` are the ids of the held rows that these stand for."""
         run = self._run_of(state) if written.problems else ""
         sent = {parcel.number: parcel for parcel in sorted_.parcels}
         accepted, held, released = [], [], []
@@ -267,18 +273,19 @@ class Push:
                 if before is not None and before.code != "duplicate":
                     released.append(before.id)
             elif fate.fresh:
-                held.append(self._held(rows[number - 1], key, sorted_.hashes.get(number), fate, run, parcel))
+                before_id = replaced[number - 1] if replaced else None
+                held.append(self._held(rows[number - 1], key, sorted_.hashes.get(number), fate, run, before_id))
         seen = list(sorted_.keys.values()) if self.remover is not None else []
         return Settled(state=state, counts=written.counts, accepted=accepted, seen=seen, held=held, released=released)
 
     def _held(
-        self, row: Row, key: str | None, hash_: bytes | None, fate: Fate, run: str, parcel: Parcel | None
+        self, row: Row, key: str | None, hash_: bytes | None, fate: Fate, run: str, before_id: int | None
     ) -> Held:
         kept = keepable(row)
         if key is None and self.sorter.keys.names:  # the same row without a key comes again in the next run
             key = f"#{fingerprint(kept).hex()}"
         return Held(
-            id=parcel.held or 0 if parcel is not None else 0,
+            id=before_id or 0,
             key=key,
             hash=hash_ or None,
             run=run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -97,7 +98,7 @@ def _path(name: str) -> AnswerPath:
         return parse_path(f'"{name}"')
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Sorter:
     """The rules of one recipe.
 
@@ -110,6 +111,7 @@ class Sorter:
     keys: Keys
     mode: Mode = "upsert"
     changed_only: bool = False
+    _undecided: Counter[bytes] | None = None
 
     def sort(self, rows: Sequence[Row], held: Sequence[int | None] | None = None) -> Sorted:
         """Sort one chunk. `held` are the ids of held rows that these replace; None: rows of the source."""
@@ -125,6 +127,9 @@ class Sorter:
         for number, wire in seen.wires.items():
             key, hash_ = seen.keys.get(number), seen.hashes[number]
             if key is None:
+                if held is None and self._waits_for_a_decision(rows[number - 1]):
+                    fates[number] = Fate("unknown", "the same row is held for a decision", fresh=False)
+                    continue
                 parcels.append(Parcel(number, rows[number - 1], wire, None, hash_, held[number - 1] if held else None))
                 continue
             there, before = accepted.get(key), kept.get(key)
@@ -141,6 +146,21 @@ class Sorter:
             attempts = before.attempts if before is not None and same else 0
             parcels.append(Parcel(number, rows[number - 1], wire, key, hash_, replaces, attempts))
         return Sorted(parcels, fates, seen.keys, seen.hashes, accepted, kept)
+
+    def _waits_for_a_decision(self, row: Row) -> bool:
+        """Whether a row that nothing tells apart is the same as one whose answer was lost before this start, and that
+        may not be sent twice."""
+        if self._undecided is None:
+            once = not self.courier.plan.repeatable and self.journal.count_held() > 0
+            held = self.journal.held() if once else ()
+            self._undecided = Counter(one.row for one in held if one.key is None and one.word == "unknown")
+        if not self._undecided:
+            return False
+        kept = keepable(row)
+        if self._undecided[kept] <= 0:
+            return False
+        self._undecided[kept] -= 1
+        return True
 
     def _look(self, rows: Sequence[Row]) -> _Seen:
         """Each row by itself: its key, and what is sent of it or why it cannot be."""

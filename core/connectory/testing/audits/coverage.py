@@ -20,11 +20,11 @@ from connectory.testing.cases import Case, cases_of
 from connectory.testing.recorded.cassettes import read_cassette, tree_text
 from connectory.testing.recorded.replaying import run_case
 
-Source = Literal["server", "emulator", "example"]
-"""What a test rests on: a recording of a real server, one of an emulator, an example of the spec."""
+Source = Literal["server", "emulator", "mock", "example"]
+"""What a test rests on: a recording of a real server, an emulator or a mock of this very spec, or an example."""
 Kind = Literal["operation", "auth", "outcome", "pager", "batch"]
 
-SOURCES: Final[tuple[Source, ...]] = ("server", "emulator", "example")  # the most telling first
+SOURCES: Final[tuple[Source, ...]] = ("server", "emulator", "mock", "example")  # the most telling first
 KINDS: Final[Mapping[Kind, str]] = {
     "operation": "operations",
     "auth": "credentials",
@@ -108,7 +108,10 @@ def source_of(case: Case) -> Source:
     """What a case rests on, by what its cassette says of itself."""
     if case.file is None:
         return "example"
-    return "emulator" if "emulator" in read_cassette(case.file).recorded.server.lower() else "server"
+    server = read_cassette(case.file).recorded.server.lower()
+    if server == "mock":
+        return "mock"
+    return "emulator" if "emulator" in server else "server"
 
 
 Used = Callable[[Run], bool]
