@@ -114,3 +114,16 @@ def test_operations_without_an_example_are_named(cli: Cli, project: Path) -> Non
     result = cli("check")
     assert result.exit_code == 0
     assert "no example says what these answer: hours.get" in result.stderr
+
+
+def test_a_recipe_that_makes_its_records_anew_each_time_is_told_of(cli: Cli, project: Path) -> None:
+    (project / "recipes").mkdir()
+    (project / "rows.jsonl").write_text('{"name": "a"}\n')
+    recipe = project / "recipes" / "new.yaml"
+    recipe.write_text("name: new\nfrom: {files: rows.jsonl}\nto: {connector: shop, operation: customers.create}\n")
+    told = "makes a record of each row that is sent, and every run sends all rows"
+    assert told in cli("check").stderr
+    recipe.write_text(
+        recipe.read_text().replace("customers.create}", "customers.create, key: name, mode: create_only}")
+    )
+    assert told not in cli("check").stderr

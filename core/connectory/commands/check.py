@@ -172,14 +172,15 @@ def _check_spec(subject: Subject) -> list[Fault]:
 
 def _check_recipe(subject: Subject) -> list[Fault]:
     from connectory.errors import SpecError
-    from connectory.recipes.checks import check_recipe
+    from connectory.recipes.checks import advice, check_recipe
 
     registry = _registry(subject.root)
     if isinstance(registry, list):
         return registry
     assert isinstance(subject.file, Path)
     try:
-        check_recipe(registry, subject.file, subject.root)
+        if told := advice(check_recipe(registry, subject.file, subject.root)):
+            note(f"note: {subject.file}: {told}")
     except SpecError as why:
         return list(why.faults)
     return []

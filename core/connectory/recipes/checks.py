@@ -56,6 +56,17 @@ def check_recipe(registry: Registry, file: Path, root: Path | None) -> LoadedRec
     return draft.loaded
 
 
+def advice(loaded: LoadedRecipe) -> str:
+    """What is right and yet may not be meant: records that each run makes anew. Empty where there is nothing to say."""
+    target, source = loaded.recipe.to.options, loaded.recipe.from_.options
+    if not isinstance(target, ToOperation) or target.mode != "upsert" or target.changed_only:
+        return ""
+    if not target.operation.rpartition(".")[2].startswith("create") or getattr(source, "since", None) is not None:
+        return ""
+    only = f"{target.operation} makes a record of each row that is sent, and every run sends all rows"
+    return f"{only}: with key and changed_only: true (or mode: create_only) each goes once"
+
+
 def _meaning(draft: Draft, registry: Registry, root: Path | None) -> Iterator[Fault]:
     """Faults beyond the shape of the file, of those parts that could be read."""
     subject = Subject(draft.loaded, registry, root)
