@@ -11,7 +11,7 @@ import hmac
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -139,6 +139,8 @@ def _ask_device_code(line: Line, token: Token) -> Mapping[str, Any]:
 def _finish(line: Line, token: Token, given: Mapping[str, str]) -> None:
     """Exchange what the consent gave for tokens, and keep them."""
     assert line.token_key is not None
+    for name in ("code", "code_verifier"):
+        line.redactor.add(given.get(name, ""), passing=True)
     names = {f"consent_{name}": value for name, value in given.items()}
     kept = {name: text for name, text in token.fields.items() if name not in ("grant_type", "refresh_token", "scope")}
     asked = attrs.evolve(token, fields={**kept, **{name: Template(f"{{{{ consent_{name} }}}}") for name in given}})
@@ -154,6 +156,8 @@ class _Callback:
         callback = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = 5.0  # a browser opens connections ahead and says nothing on them
+
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 if parts.path != "/callback" or callback._answered.is_set():
@@ -171,9 +175,10 @@ class _Callback:
                 """Its query holds a code."""
 
         try:
-            self._server = HTTPServer(("127.0.0.1", port), Handler)
+            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         except OSError as why:
             raise ArgumentError(f"port {port} cannot be listened on: {why.strerror}") from None
+        self._server.daemon_threads, self._server.block_on_close = True, False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import socket
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -368,3 +369,49 @@ def test_a_login_that_tells_the_server_needs_a_whole_url_of_its_own(connecting: 
         connecting(INSTANCE.replace("https://login.acme.example", ""))
     with pytest.raises(SpecError, match=r"\{\{ kept.instance \}\} names nothing"):
         connecting(INSTANCE.replace("kept.instance_url", "kept.instance"))
+
+
+def test_a_login_mends_what_was_damaged(connecting: Connecting, server: Server, parts: Parts, tmp_path: Path) -> None:
+    kept = attrs.evolve(parts, rotation=Rotation(tmp_path / "rotated"))
+    settings = {"client_id": CLIENT[0], "client_secret": CLIENT[1]}
+    acme = connecting(spec("authorization_code", "refresh_token: secret", CONSENT), parts=kept, **settings)
+    log_in_by_page(acme.engine.line, consent(server))
+    (file,) = (tmp_path / "rotated").iterdir()
+    file.write_bytes(b"{")
+    log_in_by_page(acme.engine.line, consent(server))
+    assert list(acme.things.list()) == [{"id": 1}]
+
+
+def test_a_connection_that_a_browser_opens_ahead_holds_up_nothing(
+    connecting: Connecting, server: Server, parts: Parts, tmp_path: Path
+) -> None:
+    kept = attrs.evolve(parts, rotation=Rotation(tmp_path / "rotated"))
+    settings = {"client_id": CLIENT[0], "client_secret": CLIENT[1]}
+    acme = connecting(spec("authorization_code", "refresh_token: secret", CONSENT), parts=kept, **settings)
+    idle: list[socket.socket] = []
+
+    def open_page(page: str) -> None:
+        back = urlsplit(parse_qs(urlsplit(page).query)["redirect_uri"][0])
+        idle.append(socket.create_connection((back.hostname or "", back.port or 0)))
+        consent(server)(page)
+
+    log_in_by_page(acme.engine.line, open_page, patience=20)
+    assert list(acme.things.list()) == [{"id": 1}]
+    idle[0].close()
+
+
+def test_what_the_vendor_says_of_a_refused_consent_shows_neither_code_nor_proof(
+    connecting: Connecting, vendor: Vendor, server: Server
+) -> None:
+    def reply(ask: Ask) -> Answer:
+        form = dict(parse_qsl(ask.body.decode()))
+        said = f"code {form['code']} with {form['code_verifier']}"
+        return Answer.json({"error": "invalid_grant", "error_description": said}, 400)
+
+    acme = connecting(
+        spec("authorization_code", "refresh_token: secret", CONSENT), client_id=CLIENT[0], client_secret=CLIENT[1]
+    )
+    vendor.reply = reply
+    with pytest.raises(Denied) as caught:
+        log_in_by_page(acme.engine.line, consent(server, code="THE-CODE-123"))
+    assert "code *** with ***" in str(caught.value)

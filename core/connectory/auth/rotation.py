@@ -53,8 +53,12 @@ class Rotation:
         return Hidden(kept.values)
 
     def keep(self, key: TokenKey, values: Mapping[str, str]) -> None:
-        """Keep these beside what is kept already. Where the disk refuses they live in memory, with a warning."""
-        known = {**self.newest(key), **values}
+        """Keep these beside what is kept already, or in place of what cannot be read. Where the disk refuses they live
+        in memory, with a warning."""
+        try:
+            known = {**self.newest(key), **values}
+        except OSError:
+            known = dict(values)
         self._memory[key.digest] = known
         try:
             write_private_file(self._file(key), msgspec.json.encode(_Kept(VERSION, key.digest, known)))
