@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
@@ -92,6 +93,23 @@ def test_refused_rows_are_mended_in_their_file_and_replayed(school: TwelveTwenty
     replayed = again(exams)
     assert str(replayed.accounts) == "1 read = 1 delivered"
     assert (replayed.exit_code, replayed.held, len(school.calendar)) == (0, 0, 5)
+
+
+def test_a_key_is_the_same_in_a_file_of_rejects_and_whatever_type_its_column_has(
+    school: TwelveTwenty, pushes: Push
+) -> None:
+    to = EVENTS.replace("changed_only", "key: [ExternalId, StartTime], changed_only")
+    exams = pushes(to, server=school.url, api_key=school.api_key)
+    day = {"StartTime": datetime(2026, 5, 20, 18, 25, 43, tzinfo=UTC)}
+    school.refuse = {"7": "no such course"}
+    exams.run([event(1, **day, ExternalId=7)])
+    file = exams.root / "data/rejected.jsonl"
+    file.write_text(file.read_text().replace("Exam 1", "Exam of course one"))
+    school.refuse = {}
+    assert str(again(exams).accounts) == "1 read = 1 delivered"
+    for name in (7, "7"):
+        report = exams.run([event(1, **day, ExternalId=name, Title="Exam of course one")])
+        assert (str(report.accounts), report.calls) == ("1 read = 0 delivered + 1 unchanged", 0)
 
 
 def test_a_row_of_a_stale_file_is_not_sent_a_second_time(school: TwelveTwenty, pushes: Push) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connectory import ArgumentError, DestinationError, Parts, SpecError
+from connectory import ArgumentError, DestinationError, LimitReached, Parts, SpecError
 from connectory.commands.check import check_files
 from connectory.recipes.pushing.push import Recorder
 from connectory.recipes.pushing.replaying import held_rows
@@ -233,6 +233,28 @@ def test_a_removal_that_is_cut_off_goes_on_with_the_next_start(crm: Twenty, push
     assert len(crm.requests("DELETE")) == 6
 
 
+class Cut(list[Any]):
+    """Rows of a source that cannot be reached."""
+
+    def __len__(self) -> int:
+        raise LimitReached("no budget is left", until=0.0)
+
+
+def test_a_mirror_that_begins_anew_and_gets_nowhere_begins_at_the_first_row_the_next_time(
+    crm: Twenty, pushes: Push
+) -> None:
+    to = MIRROR.replace("changed_only: true", "most_removed: 100%")
+    people = pushes(to, server=crm.url, api_key=crm.key)
+    rows = [person(number) for number in range(130)]
+    people.run(rows)
+    crm.fail(1, 403, "POST /rest/batch", skip=1)
+    assert people.run(rows).exit_code == 1
+    assert people.run(Cut(), full_refresh=True).exit_code == 75
+    report = people.run(rows)
+    assert (str(report.accounts), report.removed) == ("130 read = 130 delivered", 0), report.error
+    assert len(mirrored(crm)) == 130
+
+
 # Lost answers -----------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +288,16 @@ def test_a_key_of_unknown_outcome_is_not_sent_until_somebody_decides(crm: Twenty
     again(people, unknown="drop")
     changed = pushes(people.to.replace("key: id", "key: id, changed_only: true"), **people.settings)
     assert str(changed.run([person(1)]).accounts) == "1 read = 0 delivered + 1 unchanged"
+
+
+def test_a_twin_of_a_row_of_unknown_outcome_waits_with_it(crm: Twenty, pushes: Push) -> None:
+    to = "{connector: twenty, operation: people.create, key: id, changed_only: true}"
+    people = pushes(to, server=crm.url, api_key=crm.key)
+    crm.drop(1, "POST /rest/people", after_applying=True)
+    for calls in (1, 0, 0):
+        report = people.run([person(1), person(1)])
+        assert (str(report.accounts), report.calls) == ("2 read = 0 delivered + 2 unknown", calls)
+    assert len(list(held_rows(people.root, "r"))) == 1
 
 
 @pytest.mark.parametrize("applied", [True, False])

@@ -142,8 +142,9 @@ class Journal:
             self.pass_ = self._new_pass(db)
 
     def begin_anew(self) -> None:
-        """The source is read from its beginning, whatever was read before."""
+        """The source is read from its beginning, whatever was read before: no position of an earlier pass is left."""
         with self._step() as db:
+            db.execute("DELETE FROM state")
             self.pass_ = self._new_pass(db)
 
     def _pass(self) -> str:

@@ -23,7 +23,7 @@ from connectory.recipes.pushing.calls import ROWS_OF_SINGLE_CALLS, Courier, Row,
 from connectory.recipes.pushing.lookup import Lookup
 from connectory.recipes.pushing.rejects import RejectsFile
 from connectory.recipes.pushing.removing import Remover
-from connectory.recipes.pushing.rows import Fate, Parcel, Sorted, Sorter, keepable
+from connectory.recipes.pushing.rows import GOOD, TWICE, Fate, Parcel, Sorted, Sorter, follow, keepable
 from connectory.recipes.state import dump, load, read_state
 
 _AT_LEAST: Final = 1000  # rows of a chunk where many of them may be unchanged, so that calls are full all the same
@@ -219,12 +219,13 @@ class Push:
         held: Sequence[int | None] | None,
     ) -> Written:
         """Account for a chunk and settle it; one that was stopped stays in the journal."""
+        fates = follow(sorted_.twins, fates)
         if stopped is not None:
             self.journal.keep()
             return attrs.evolve(self._written(rows, fates, stopped), stopped=stopped)
         written = self._written(rows, fates, None)
         settled = self._settled(rows, sorted_, fates, state, written, held or ())
-        arrived = [id_ for number, id_ in enumerate(held or (), 1) if id_ is not None and fates[number].word in _GOOD]
+        arrived = [id_ for number, id_ in enumerate(held or (), 1) if id_ is not None and fates[number].word in GOOD]
         self.journal.settle(attrs.evolve(settled, released=[*settled.released, *arrived]))
         return written
 
@@ -233,7 +234,7 @@ class Push:
         problems = tuple(
             self._problem(row, fates.get(number) or Fate("not_tried", str(stopped or "")))
             for number, (row, word) in enumerate(zip(rows, words, strict=True), 1)
-            if word not in _GOOD
+            if word not in GOOD
         )
         return Written(words.count("delivered"), words.count("unchanged"), problems, words.count("accepted"))
 
@@ -262,15 +263,16 @@ class Push:
         run = self._run_of(state) if written.problems else ""
         sent = {parcel.number: parcel for parcel in sorted_.parcels}
         accepted, held, released = [], [], []
+        bad = {sorted_.keys.get(number) for number, fate in fates.items() if fate.word not in GOOD}
         for number, fate in fates.items():
             key, parcel = sorted_.keys.get(number), sent.get(number)
             before = sorted_.held.get(key) if key is not None else None
-            if fate.word in _GOOD:
+            if fate.word in GOOD:
                 if parcel is not None and key is not None:
                     mended = before.hash if before is not None and before.id == parcel.held else None
                     kept = dump(rows[number - 1])
                     accepted.append(Accepted(key, parcel.hash, kept, fate.id, self.journal.pass_, mended))
-                if before is not None and before.code != "duplicate":
+                if before is not None and before.code != TWICE and key not in bad:
                     released.append(before.id)
             elif fate.fresh:
                 before_id = replaced[number - 1] if replaced else None
@@ -310,7 +312,6 @@ class Push:
 
 
 _KEYS: Final = uuid.UUID("5a1c6d0e-7c3b-5d55-9f0e-3d1f0c8a7b21")
-_GOOD: Final = frozenset({"delivered", "accepted", "unchanged"})
 
 
 @attrs.define(eq=False)

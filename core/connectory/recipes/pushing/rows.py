@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal
 
 import attrs
+import msgspec
 
 from connectory.delivery.journal import Accepted, Held, Journal
 from connectory.recipes.pushing.calls import Courier, Row, fingerprint
@@ -16,6 +18,7 @@ from connectory.values.writing import ValueFault
 
 Mode = Literal["upsert", "create_only", "update_only", "mirror"]
 TWICE = "duplicate"  # code of a row whose key came before with other values
+GOOD = frozenset({"delivered", "accepted", "unchanged"})
 
 
 @attrs.frozen
@@ -48,7 +51,7 @@ class Parcel:
 @attrs.frozen
 class Sorted:
     """One chunk: what is sent, what is settled without, every row's key and hash where they are known, and what the
-    journal holds under these keys."""
+    journal holds under these keys. `twins` are rows that equal an earlier one of the chunk, with its number."""
 
     parcels: Sequence[Parcel]
     fates: Mapping[int, Fate]
@@ -56,6 +59,7 @@ class Sorted:
     hashes: Mapping[int, bytes]
     accepted: Mapping[str, Accepted]
     held: Mapping[str, Held]
+    twins: Mapping[int, int]
 
 
 @attrs.define
@@ -79,7 +83,8 @@ class Keys:
         object.__setattr__(self, "paths", tuple(map(_path, self.names)))
 
     def of(self, row: Row) -> str | None:
-        """The key as a text. Raises ValueFault where a field of it is missing or null."""
+        """The key as a text, the same for a number, a day or a UUID and for its text: the type of a column may change
+        between two readings, and a file of rejects has none. Raises ValueFault where a field is missing or null."""
         if not self.names:
             return None
         values = []
@@ -87,8 +92,17 @@ class Keys:
             value = row[name] if name in row else path.find(row)
             if value is MISSING or value is None or value == "":
                 raise ValueFault("is part of the key and is missing", (name,))
-            values.append(value)
+            values.append(_text(value))
         return dump(values if len(values) > 1 else values[0]).decode()
+
+
+def _text(value: Any) -> str:
+    plain = msgspec.to_builtins(value, builtin_types=(Decimal,), enc_hook=str)  # as in a file of rejects
+    if isinstance(plain, float):
+        plain = Decimal(repr(plain))
+    if isinstance(plain, Decimal):
+        return f"{plain:f}"
+    return plain if isinstance(plain, str) else dump(plain).decode()
 
 
 def _path(name: str) -> AnswerPath:
@@ -102,8 +116,8 @@ def _path(name: str) -> AnswerPath:
 class Sorter:
     """The rules of one recipe.
 
-    A key twice in one reading of the source: the first row counts; another one that equals it is `unchanged`, one that
-    differs is `invalid`, since nobody can say which of them is right.
+    A key twice in one reading of the source: the first row counts; another one that equals it is `unchanged`, or held
+    back as the first is; one that differs is `invalid`, since nobody can say which of them is right.
     """
 
     courier: Courier
@@ -123,7 +137,8 @@ class Sorter:
         if held is None:
             fates.update(_mended(seen, accepted))
         parcels = []
-        first: dict[str, bytes] = {}  # hashes of the first rows of their keys
+        first: dict[str, int] = {}  # the first rows of their keys
+        twins: dict[int, int] = {}
         for number, wire in seen.wires.items():
             key, hash_ = seen.keys.get(number), seen.hashes[number]
             if key is None:
@@ -133,11 +148,15 @@ class Sorter:
                 parcels.append(Parcel(number, rows[number - 1], wire, None, hash_, held[number - 1] if held else None))
                 continue
             there, before = accepted.get(key), kept.get(key)
-            fate = _twice(key, same=first[key] == hash_) if key in first else None
+            fate = None
+            if key in first:
+                same = seen.hashes[first[key]] == hash_
+                fate = _twice(key, same=same)
+                twins.update({number: first[key]} if same else {})
             fate = fate or (self._of_source(key, hash_, there, before) if held is None else None)
             fate = fate or self._of_any(hash_, there)
             if fate is None or fate.word != "invalid":
-                first.setdefault(key, hash_)
+                first.setdefault(key, number)
             if fate is not None:
                 fates[number] = fate
                 continue
@@ -145,7 +164,7 @@ class Sorter:
             same = before is not None and (replaces == before.id or before.hash == hash_)
             attempts = before.attempts if before is not None and same else 0
             parcels.append(Parcel(number, rows[number - 1], wire, key, hash_, replaces, attempts))
-        return Sorted(parcels, fates, seen.keys, seen.hashes, accepted, kept)
+        return Sorted(parcels, follow(twins, fates), seen.keys, seen.hashes, accepted, kept, twins)
 
     def _waits_for_a_decision(self, row: Row) -> bool:
         """Whether a row that nothing tells apart is the same as one whose answer was lost before this start, and that
@@ -213,6 +232,12 @@ def _mended(seen: _Seen, accepted: Mapping[str, Accepted]) -> dict[int, Fate]:
         for number, one in there.items()
         if one is not None and one.mended == seen.hashes[number]
     }
+
+
+def follow(twins: Mapping[int, int], fates: Mapping[int, Fate]) -> dict[int, Fate]:
+    """The fates, where a row that is held back takes those that equal it along."""
+    bad = {twin: fates[first] for twin, first in twins.items() if first in fates and fates[first].word not in GOOD}
+    return {**fates, **{twin: attrs.evolve(fate, fresh=False) for twin, fate in bad.items()}}
 
 
 def _twice(key: str, *, same: bool) -> Fate:
