@@ -127,3 +127,13 @@ def test_a_recipe_that_makes_its_records_anew_each_time_is_told_of(cli: Cli, pro
         recipe.read_text().replace("customers.create}", "customers.create, key: name, mode: create_only}")
     )
     assert told not in cli("check").stderr
+
+
+def test_two_recipes_of_one_name_are_a_fault_of_both(cli: Cli, project: Path) -> None:
+    fill(project, recipes__customers_yaml=RECIPE, recipes__copy_yaml=RECIPE.replace("data/", ""))
+    result = cli("check")
+    assert result.exit_code == 2
+    for file, other in (("copy", "customers"), ("customers", "copy")):
+        assert re.search(rf"{file}.yaml:1:7 /name: 'customers' is the name of .*{other}.yaml as well", result.stdout)
+    assert cli("sync", "recipes/copy.yaml").exit_code == 2
+    assert cli("plan", "recipes/copy.yaml").exit_code == 2

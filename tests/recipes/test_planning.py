@@ -156,6 +156,23 @@ def test_a_plan_is_sent_as_it_is(recipe: Recipe, school: TwelveTwenty) -> None:
         recipe.apply(file)
 
 
+@pytest.mark.filterwarnings("ignore::connectory.recipes.reading.marks.MarkWarning")
+def test_a_plan_of_a_recipe_with_a_mark_is_sent_too(recipe: Recipe, school: TwelveTwenty) -> None:
+    recipe.text = (
+        "name: again\nfrom: {connector: 12twenty, operation: students.list, since: ModifyDate, "
+        "settings: {school: hilltop}}\nchange: select Id, FirstName from records\n"
+        "to: {connector: 12twenty, operation: students.replace, settings: {school: hilltop}}\n"
+    )
+    assert recipe.sync().report.mark is not None
+    first = next(iter(school.tables["students"].values()))
+    first |= {"FirstName": "Bart", "ModifyDate": "2030-01-01T00:00:00Z"}
+    file = recipe.root / "again.plan"
+    recipe.plan(file)
+    ended = recipe.apply(file)
+    assert ended.report.exit_code == 0, ended.report.error
+    assert ended.report.accounts.read > 0
+
+
 def test_a_plan_that_was_interrupted_goes_on_and_nothing_else_does(
     recipe: Recipe, school: TwelveTwenty, project: Path, clock: ManualClock
 ) -> None:
@@ -197,7 +214,7 @@ def test_a_plan_whose_grounds_have_changed_is_refused(recipe: Recipe, school: Tw
 def test_a_dry_run_shows_the_first_request_without_its_secrets(recipe: Recipe, school: TwelveTwenty) -> None:
     recipe.rows([event(1), event(2, TypeId=9), event(3)])
     shown = recipe.preview()
-    assert shown.words == {"sent": 2, "invalid": 1}
+    assert shown.words == {"to send": 2, "invalid": 1}
     assert shown.request is not None
     assert (shown.request.method, shown.request.url) == ("PUT", f"{school.url}/api/v2/calendar-events/batch")
     assert (len(shown.rows), shown.came, shown.total) == (3, None, 3)
@@ -212,7 +229,7 @@ def test_a_dry_run_shows_the_first_request_without_its_secrets(recipe: Recipe, s
 def test_a_dry_run_of_a_table_writes_none(recipe: Recipe, project: Path) -> None:
     recipe.text = STUDENTS
     shown = recipe.preview()
-    assert shown.words == {"written": len(shown.rows)}
+    assert shown.words == {"to write": len(shown.rows)}
     assert shown.total == 300
     assert shown.rows[0]["ModifyDate"]
     assert not (project / "x.duckdb").exists()

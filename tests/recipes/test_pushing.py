@@ -8,17 +8,18 @@ import stat
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from connectory import Denied, LimitReached, Parts
+from connectory import ArgumentError, Denied, LimitReached, Parts
 from connectory.delivery.journal import Journal
 from connectory.delivery.journalfile import JournalError
 from connectory.recipes.pushing.replaying import held_rows
 from emulators.twelvetwenty import TwelveTwenty
 from recipes.conftest import Push
-from recipes.pushes import again
+from recipes.pushes import Pushes, again
 
 EVENTS: Final = (
     "{connector: 12twenty, operation: calendar_events.upsert, changed_only: true, rejects: data/rejected.jsonl, "
@@ -268,3 +269,52 @@ def test_whole_numbers_of_a_table_stand_for_their_digits_where_a_text_is_wanted(
     report = exams.run([event(1, ExternalId=4711), event(2, ExternalId="0815"), event(3, Title=1.5)])
     assert (report.accounts.counts["delivered"], report.accounts.counts["invalid"]) == (2, 1)
     assert {"4711", "0815"} <= set(school.calendar)
+
+
+# What somebody mended is theirs -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mended(school: TwelveTwenty, pushes: Push) -> tuple[Pushes, Path]:
+    """A recipe that holds 60 rows of its own mended rejects file."""
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    exams.run([event(number, TypeId=9) for number in range(1, 61)])
+    file = exams.root / "data/rejected.jsonl"
+    file.write_text(file.read_text().replace('"TypeId":9', '"TypeId":2'))
+    return exams, file
+
+
+def test_a_typo_in_a_mended_file_costs_none_of_the_mending(mended: tuple[Pushes, Path]) -> None:
+    exams, file = mended
+    file.write_text(text := file.read_text() + "{")
+    with pytest.raises(ArgumentError, match=r"rejected\.jsonl:61: not JSON"):
+        again(exams)
+    assert file.read_text() == text
+
+
+def test_a_sync_leaves_a_mended_file_alone_and_writes_beside_it(mended: tuple[Pushes, Path]) -> None:
+    exams, file = mended
+    text = file.read_text()
+    with pytest.warns(UserWarning, match=r"rejected.jsonl was changed .* now are in rejected.jsonl.new"):
+        exams.run([event(number, TypeId=9) for number in range(1, 62)])
+    beside = file.with_name("rejected.jsonl.new")
+    assert (file.read_text(), len(beside.read_text().splitlines())) == (text, 61)
+    assert str(again(exams).accounts) == "60 read = 60 delivered"
+    assert ["exam-61" in line for line in file.read_text().splitlines()] == [True]
+    assert not beside.exists()
+
+
+def test_a_replay_that_stops_keeps_what_was_mended_and_not_sent(
+    mended: tuple[Pushes, Path], school: TwelveTwenty
+) -> None:
+    exams, file = mended
+    file.write_text(file.read_text() + json.dumps(event(70)) + "\n")
+    key, exams.settings = exams.settings, {**exams.settings, "api_key": "wrong"}
+    assert again(exams).exit_code == 1
+    assert file.read_text().count('"TypeId":2') >= 60, "mended as they were"
+    with pytest.warns(UserWarning, match="was changed"):
+        assert exams.run([]).exit_code == 1
+    exams.settings = key
+    assert again(exams).exit_code == 0
+    assert len(school.calendar) == 61
+    assert file.read_text() == ""

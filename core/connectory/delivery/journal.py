@@ -169,9 +169,7 @@ class Journal:
     @property
     def target(self) -> str | None:
         """Where the rows of this journal went; None: nowhere yet."""
-        with self._plain_words():
-            found = self._db.execute("SELECT value FROM note WHERE name = 'target'").fetchone()
-            return str(found[0]) if found else None
+        return self.note("target")
 
     def bind(self, target: str, *, forget: bool) -> None:
         """From now on the rows go there; `forget` that anything was taken elsewhere."""
@@ -179,6 +177,17 @@ class Journal:
             db.execute("INSERT OR REPLACE INTO note VALUES ('target', ?)", (target,))
             if forget:
                 db.execute("DELETE FROM accepted")
+
+    def note(self, name: str) -> str | None:
+        """What was noted under a name."""
+        with self._plain_words():
+            found = self._db.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+            return str(found[0]) if found else None
+
+    def keep_note(self, name: str, value: str) -> None:
+        """Note something about this recipe, in place of what was noted under the name."""
+        with self._step() as db:
+            db.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
 
     # A chunk under way ------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from connectory.recipes.reading.marks import MarkField, names_in
 from connectory.recipes.recipe import Draft, FromOperation, LoadedRecipe, ToOperation, draft_recipe
 from connectory.recipes.templates import template_faults
 from connectory.spec.language import Spec
+from connectory.spec.trees import read_tree
 from connectory.spec.typeexpr import Named, Scalar, TypeExpr
 from connectory.spec.words import Field
 from connectory.values.reading import Readers
@@ -49,7 +50,7 @@ def check_recipe(registry: Registry, file: Path, root: Path | None) -> LoadedRec
     """The recipe in a file, found without fault. Raises SpecError with every fault of it and of the specs it names,
     ArgumentError when there is no such file."""
     draft = draft_recipe(registry, file)
-    faults = [*draft.faults, *_meaning(draft, registry, root)]
+    faults = [*draft.faults, *_namesakes(draft.loaded, root), *_meaning(draft, registry, root)]
     if faults:
         order = sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line, fault.column))
         raise SpecError(order)
@@ -65,6 +66,27 @@ def advice(loaded: LoadedRecipe) -> str:
         return ""
     only = f"{target.operation} makes a record of each row that is sent, and every run sends all rows"
     return f"{only}: with key and changed_only: true (or mode: create_only) each goes once"
+
+
+def _namesakes(loaded: LoadedRecipe, root: Path | None) -> Iterator[Fault]:
+    """Another recipe of the same name: they would share what is kept of their runs, and remove each other's rows."""
+    name = loaded.recipe.name
+    folders = {loaded.file.resolve().parent, *([(root / "recipes").resolve()] if root else [])}
+    files = sorted(file for folder in folders for file in folder.glob("*.y*ml") if not file.name.startswith("_"))
+    for file in files:
+        if name and file != loaded.file.resolve() and _name_of(file, name) == name:
+            yield loaded.fault(("name",), f"'{name}' is the name of {file} as well: every recipe has its own")
+
+
+def _name_of(file: Path, sought: str) -> str | None:
+    """The name of a recipe, where it may be the one sought; None for what is no recipe or cannot be read."""
+    try:
+        source = file.read_bytes()
+        tree = read_tree(source, str(file)) if sought.encode() in source else {}
+    except (OSError, SpecError):
+        return None
+    keys = {str(key): value for key, value in tree.items()}
+    return str(keys["name"]) if "name" in keys and {"from", "to"} & keys.keys() else None
 
 
 def _meaning(draft: Draft, registry: Registry, root: Path | None) -> Iterator[Fault]:

@@ -135,7 +135,7 @@ def _begin(
     report.run = uuid.uuid4().hex[:12] if run is None else run.id
     report.starts = 1 if run is None else run.starts + 1
     flow = Flow(destination, report, observer, State(digest, state.mark), context.span if run is None else run.span)
-    flow.position = state.mark
+    flow.position = None if is_plan(context.span) else state.mark  # a plan has places of its own
     if context.fresh and getattr(context.loaded.recipe.to.options, "mode", None) == "append":
         warnings.warn(f"{report.recipe}: rows that were appended before will be there twice", UserWarning, stacklevel=2)
     if run is not None and kept is not None:

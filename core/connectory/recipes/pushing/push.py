@@ -21,13 +21,14 @@ from connectory.destinations.destination import Kept, Problem, Written
 from connectory.errors import ConnectoryError, DestinationError
 from connectory.recipes.pushing.calls import ROWS_OF_SINGLE_CALLS, Courier, Row, fingerprint
 from connectory.recipes.pushing.lookup import Lookup
-from connectory.recipes.pushing.rejects import RejectsFile
+from connectory.recipes.pushing.rejects import Mended, RejectsFile
 from connectory.recipes.pushing.removing import Remover
 from connectory.recipes.pushing.rows import GOOD, TWICE, Fate, Parcel, Sorted, Sorter, follow, keepable
 from connectory.recipes.state import dump, load, read_state
 
 _AT_LEAST: Final = 1000  # rows of a chunk where many of them may be unchanged, so that calls are full all the same
 _MOST_CALLS: Final = 10  # and how many calls such a chunk may take
+_REJECTS: Final = "rejects"  # the note of the digest of the rejects file as it was last written
 _LOST: Final = "the program ended while the request was under way"
 
 
@@ -105,10 +106,11 @@ class Push:
         self._write_rejects()
         return ended.written if ended else None
 
-    def close(self) -> None:
-        """Let go of the journal; rejects are written as they are now."""
+    def close(self, *, rejects: bool = True) -> None:
+        """Let go of the journal; `rejects` are written as they are now."""
         try:
-            self._write_rejects()
+            if rejects:
+                self._write_rejects()
         finally:
             self.journal.close()
 
@@ -128,6 +130,11 @@ class Push:
         ]
         self.journal.settle(Settled(accepted=accepted, released=[held.id for held in dropped]))
         return len(dropped)
+
+    def rewrite_rejects(self, unsent: Sequence[Mended]) -> None:
+        """The mended file was read: it holds from now on what is held, and those of its rows that were not sent."""
+        assert self.rejects is not None
+        self.journal.keep_note(_REJECTS, self.rejects.rewrite(self.journal.held(), unsent))
 
     # One chunk ----------------------------------------------------------------------------------------------------
 
@@ -308,7 +315,9 @@ class Push:
 
     def _write_rejects(self) -> None:
         if self.rejects is not None:
-            self.rejects.write(self.journal.held())
+            digest = self.rejects.update(self.journal.held(), self.journal.note(_REJECTS))
+            if digest is not None:
+                self.journal.keep_note(_REJECTS, digest)
 
 
 _KEYS: Final = uuid.UUID("5a1c6d0e-7c3b-5d55-9f0e-3d1f0c8a7b21")

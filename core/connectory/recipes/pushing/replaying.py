@@ -88,13 +88,19 @@ def replay(
         confirmed=True,
     )  # fmt: skip
     report = Replayed(loaded.recipe.name)
+    rejects = root / options.rejects if options.rejects is not None and unknown is None else None
+    if mended is None and rejects is not None and rejects.exists():
+        mended = rejects
+    own = mended is not None and rejects is not None and mended.resolve() == rejects.resolve()
     try:
         push = open_target_operation(context, options)
         try:
-            _replay(push, _source(context, push, options, mended, unknown), unknown, report)
+            unsent = _replay(push, _source(context, push, mended), unknown, report)
+            if own and unsent is not None:
+                push.rewrite_rejects(unsent)
             report.held = push.journal.count_held()
         finally:
-            push.close()
+            push.close(rejects=not own)  # else what was mended there stands until it is used
     finally:
         report.calls = connectors.calls
         connectors.close()
@@ -111,35 +117,34 @@ def pushing_options(loaded: LoadedRecipe) -> ToOperation:
     return options
 
 
-def _source(
-    context: Context, push: Push, options: ToOperation, mended: Path | None, unknown: Decision | None
-) -> Sequence[Again] | None:
+def _source(context: Context, push: Push, mended: Path | None) -> Sequence[Again] | None:
     """The rows of the mended file; None for those of the journal."""
-    if mended is None and options.rejects is not None and unknown is None:
-        mended = context.root / options.rejects
-        if not mended.exists():
-            return None
     if mended is None:
         return None
     if mended.suffix.lower() not in FORMS:
         raise ArgumentError(f"{mended}: expected a file that ends in {' or '.join(FORMS)}")
+    options = pushing_options(context.loaded)
     spec = context.connectors.get(options.connector, options.settings).engine.spec
     return list(RejectsFile(mended, record_fields(spec, push.courier.plan)).read())
 
 
-def _replay(push: Push, mended: Sequence[Again] | None, unknown: Decision | None, report: Replayed) -> None:
+def _replay(
+    push: Push, mended: Sequence[Again] | None, unknown: Decision | None, report: Replayed
+) -> Sequence[Again] | None:
+    """Send them. Those of the mended file that are still to be sent; None where that is not known."""
     left = push.resume()
     if left is not None and left.stopped is not None:
         report.error = left.stopped
-        return
+        return None
     held = {one.id: one for one in push.journal.held()}
     undecided = {id_ for id_, one in held.items() if one.word == "unknown"}
     if unknown == "drop":
         report.dropped = push.drop(held[id_] for id_ in undecided)
-        return
+        return None
     again = list(_again(mended, held, undecided, unknown, report))
     size = push.rows_per_write
     report.accounts.read = len(again)
+    unsent: Sequence[Again] | None = ()
     try:
         for start in range(0, len(again), size):
             part = again[start : start + size]
@@ -147,10 +152,15 @@ def _replay(push: Push, mended: Sequence[Again] | None, unknown: Decision | None
             _count(report, written)
             if written.stopped is not None:
                 report.error = written.stopped
+                # The journal has the rows of this part, and sends them first: those it holds as well stay mended.
+                unsent = [*((row, id_) for row, id_ in part if id_ is not None), *again[start + size :]]
                 break
     except ConnectoryError as why:
-        report.error = why
+        report.error, unsent = why, None
     report.accounts.add("not_tried", report.accounts.read - report.accounts.settled)
+    if unsent is None:
+        return None
+    return [*((row, id_) for row, id_ in mended or () if id_ in undecided), *unsent]
 
 
 def _again(
