@@ -112,11 +112,27 @@ def test_an_unfinished_replace_is_not_seen_and_goes_on_in_its_own_run(place: Pla
     assert [row["id"] for row in place.rows()] == [1, 2]
     with place.open("replace", run="third") as opened:
         opened.write([{"id": 3}], b"lost")
-    with place.open("replace", run="fourth") as opened:
+    with place.open("replace", run="second") as opened:
         assert state_of(opened) == b"whole"
+    with place.open("replace", run="fourth") as opened:
+        assert state_of(opened) is None
         opened.write([{"id": 4}])
         opened.finish()
     assert [row["id"] for row in place.rows()] == [4]
+    with place.open("replace", run="second") as opened:
+        assert state_of(opened) is None  # its rows are gone
+
+
+def test_two_runs_that_fill_one_place_have_a_state_each(place: Place) -> None:
+    for run in ("a", "b"):
+        with place.open("append", run=run) as opened:
+            assert state_of(opened) is None
+            opened.write([{"id": run}], b"half " + run.encode())
+            opened.finish(b"whole " + run.encode())
+    for run in ("a", "b"):
+        with place.open("append", run=run) as opened:
+            assert state_of(opened) == b"whole " + run.encode()
+    assert sorted(row["id"] for row in place.rows()) == ["a", "b"]
 
 
 def test_a_replace_without_rows_leaves_none(place: Place) -> None:

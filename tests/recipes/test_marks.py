@@ -289,3 +289,24 @@ def test_a_wrong_span_is_told(start: Sync, school: TwelveTwenty, project: Path) 
             start(recipe, flags={"span": span}, **settings)
     with pytest.raises(ArgumentError, match="--from and --to need `since"):
         start(recipe.replace(", since: ModifyDate", ""), flags={"span": ("2024-01-01", None)}, **settings)
+
+
+def test_a_full_refresh_that_ends_before_its_first_row_is_not_forgotten(
+    start: Sync, query: Query, school: TwelveTwenty
+) -> None:
+    recipe = COMPANIES.replace("MODE", "merge").replace("MORE", "")
+    settings = {"server": school.url, "api_key": school.api_key}
+    start(recipe, **settings)
+    school.fail(status=400, match="companies$")
+    assert start(recipe, flags={"full_refresh": True}, **settings).error is not None
+    assert start(recipe, **settings).accounts.read == 60
+
+
+def test_the_mark_of_one_server_is_none_of_another(start: Sync, clock: ManualClock, school: TwelveTwenty) -> None:
+    recipe = COMPANIES.replace("MODE", "merge").replace("MORE", "")
+    start(recipe, server=school.url, api_key=school.api_key)
+    with TwelveTwenty(clock=clock, marks_in_lists="all", companies=60) as other:
+        settings = {"server": other.url, "api_key": other.api_key}
+        with pytest.raises(ArgumentError, match="/from/server changed since its state was written"):
+            start(recipe, **settings)
+        assert start(recipe, flags={"full_refresh": True}, **settings).accounts.read == 60

@@ -160,7 +160,7 @@ class DuckDBTable:
             return self._deliver(fitted.rows, texts, layout, state, fitted)
 
     def read_state(self) -> Kept | None:
-        """What was kept last: by the same run's `replace` in the making, else for the finished table."""
+        """What the same run kept last: of its `replace` in the making, else of the finished table."""
         with plain_words(self._path, str(self._name)):
             pending = self._state_of(pending=True) if self._mode == "replace" else None
             return pending if pending is not None else self._state_of(pending=False)
@@ -304,8 +304,7 @@ class DuckDBTable:
 
     def _state_of(self, *, pending: bool) -> Kept | None:
         found = self._connection.execute(
-            f"SELECT state, counts FROM _connectory_state WHERE {_OF_TABLE}"
-            " AND pending = $2 AND (run = $3 OR NOT pending)",
+            f"SELECT state, counts FROM _connectory_state WHERE {_OF_TABLE} AND pending = $2 AND run = $3",
             [str(self._name), pending, self._run],
         ).fetchone()
         return Kept(found[0], msgspec.json.decode(found[1] or "{}")) if found else None
@@ -313,18 +312,25 @@ class DuckDBTable:
     def _forget_pending(self) -> None:
         self._connection.execute(f"DELETE FROM _connectory_state WHERE {_OF_TABLE} AND pending", [str(self._name)])
 
+    def _forget_others(self) -> None:
+        """The rows that other recipes wrote are gone with the table that was replaced."""
+        self._connection.execute(
+            f"DELETE FROM _connectory_state WHERE {_OF_TABLE} AND run <> $2", [str(self._name), self._run]
+        )
+
     def _keep_state(self, state: bytes | None, counts: Mapping[str, int], *, pending: bool) -> None:
         if not pending and self._mode == "replace":
             if state is None and (kept := self._state_of(pending=True)) is not None:
                 state, counts = kept.state, kept.counts
             self._forget_pending()
+            self._forget_others()
         if state is None:
             return
         told = msgspec.json.encode(counts).decode()
         values = [str(self._name), pending, self._run, state, told]
         [[updated]] = self._connection.execute(
-            "UPDATE _connectory_state SET run = $3, state = $4, counts = $5, saved_at = now()"
-            f" WHERE {_OF_TABLE} AND pending = $2",
+            "UPDATE _connectory_state SET state = $4, counts = $5, saved_at = now()"
+            f" WHERE {_OF_TABLE} AND pending = $2 AND run = $3",
             values,
         ).fetchall()
         if not updated:

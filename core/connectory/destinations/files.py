@@ -164,20 +164,22 @@ class FilesDestination:
             return written
 
     def read_state(self) -> Kept | None:
-        """What was kept last: by the same run's `replace` in the making, else for the finished files."""
+        """What the same run kept last: of its `replace` in the making, else of the finished files."""
         manifest = self._keeper.manifest
         if manifest.pending and manifest.pending_state is not None:
             return Kept(manifest.pending_state, manifest.pending_counts)
-        return None if manifest.state is None else Kept(manifest.state, manifest.counts)
+        return manifest.state_of(self._run)
 
     def finish(self, state: bytes | None = None) -> None:
         """See `Destination`."""
         with plain_words(self._pattern.folder):
             manifest = self._keeper.manifest
-            if state is not None:
-                manifest = attrs.evolve(manifest, state=state, counts={})
-            elif manifest.pending and manifest.pending_state is not None:
-                manifest = attrs.evolve(manifest, state=manifest.pending_state, counts=manifest.pending_counts)
+            kept = self.read_state() if state is None else Kept(state)
+            replaces = self._mode == "replace"
+            if kept is not None:
+                manifest = manifest.keeping(self._run, kept, alone=replaces)
+            elif replaces:
+                manifest = attrs.evolve(manifest, states={})
             self._publish(manifest, fresh=self._mode == "replace")
 
     def close(self) -> None:
@@ -196,7 +198,7 @@ class FilesDestination:
         )
         if self._mode == "append":
             manifest = attrs.evolve(manifest, columns=_described(layout))
-            return manifest if state is None else attrs.evolve(manifest, state=state, counts=written.counts)
+            return manifest if state is None else manifest.keeping(self._run, Kept(state, written.counts))
         manifest = attrs.evolve(manifest, pending=True, pending_columns=_described(layout))
         return manifest if state is None else attrs.evolve(manifest, pending_state=state, pending_counts=written.counts)
 

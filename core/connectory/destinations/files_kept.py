@@ -18,6 +18,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from connectory.destinations.destination import Kept
 from connectory.errors import DestinationError
 from connectory.private_files import sync_folder
 
@@ -35,7 +36,8 @@ class Move:
 
 @attrs.frozen
 class Manifest:
-    """Of one moment. `working` is how many bytes of the working file count and `rows` how many rows that is.
+    """Of one moment. `states` are of the runs that fill the files, by name; `state` is what an earlier version kept for
+    all of them. `working` is how many bytes of the working file count and `rows` how many rows that is.
 
     `columns` says what columns there are, `published` those that every file can be read with. `run` and what begins
     with `pending` are of a replace in the making, whose rows are in the working file. `moves` and `leaving` are decided
@@ -44,6 +46,7 @@ class Manifest:
 
     state: bytes | None = None
     counts: Mapping[str, int] = attrs.Factory(dict)
+    states: Mapping[str, Kept] = attrs.Factory(dict)
     parts: Mapping[str, int] = attrs.Factory(dict)  # rows by place
     columns: Any = None
     published: Any = None
@@ -57,11 +60,24 @@ class Manifest:
     moves: tuple[Move, ...] = ()
     leaving: tuple[str, ...] = ()
 
+    def state_of(self, run: str) -> Kept | None:
+        """What a run kept last, of finished files."""
+        before = None if self.state is None else Kept(self.state, self.counts)
+        return self.states.get(run, before)
+
+    def keeping(self, run: str, kept: Kept, *, alone: bool = False) -> Manifest:
+        """The same with a run's state; `alone` without those of others, whose rows are gone."""
+        return attrs.evolve(self, state=None, counts={}, states={**({} if alone else self.states), run: kept})
+
     def to_bytes(self) -> bytes:
         """As JSON."""
         values = attrs.asdict(self)
-        for name in ("state", "pending_state"):
-            values[name] = None if values[name] is None else base64.b64encode(values[name]).decode()
+        for held, name in [
+            (values, "state"),
+            (values, "pending_state"),
+            *((kept, "state") for kept in values["states"].values()),
+        ]:
+            held[name] = None if held[name] is None else base64.b64encode(held[name]).decode()
         return msgspec.json.format(msgspec.json.encode({"version": _VERSION, **values}), indent=1)
 
 
@@ -73,6 +89,9 @@ def read_manifest(path: Path) -> Manifest:
             raise ValueError("its version is another")
         for name in ("state", "pending_state"):
             values[name] = None if values[name] is None else base64.b64decode(values[name])
+        values["states"] = {
+            run: Kept(base64.b64decode(kept["state"]), kept["counts"]) for run, kept in values.get("states", {}).items()
+        }
         values["moves"] = tuple(Move(**move) for move in values["moves"])
         values["leaving"] = tuple(values["leaving"])
         return Manifest(**values)

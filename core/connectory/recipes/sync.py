@@ -23,7 +23,7 @@ from connectory.recipes.context import Connectors, Context
 from connectory.recipes.digest import changed_parts, digest_of
 from connectory.recipes.flow import Flow, Stopped
 from connectory.recipes.opening import open_source, open_target
-from connectory.recipes.recipe import Recipe
+from connectory.recipes.recipe import FromOperation, Recipe
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.running.stopping import Stop, Times
 from connectory.recipes.source import SourceReader, fit_chunks
@@ -87,7 +87,8 @@ def run_recipe(
             destination = open_target(context, source)
             report.keys = getattr(destination, "keys", ()) or _keys(loaded.recipe) or source.keys
             try:
-                flow = _begin(context, destination, report, observer, keep_state=keep_state)
+                server = _server(context) if opener is open_source else None
+                flow = _begin(context, destination, report, observer, keep_state=keep_state, server=server)
                 _run(source, flow, parts.gate)
             finally:
                 destination.close()
@@ -121,12 +122,15 @@ def _begin(
     observer: Observer,
     *,
     keep_state: bool,
+    server: str | None,
 ) -> Flow:
     """Where this start goes on: what was left half done is finished first, then the state is read."""
     left = destination.resume()
+    digest = digest_of(context.loaded.recipe, server)
+    if context.fresh and (left is None or left.stopped is None):
+        _forget(destination, digest)
     kept = None if context.fresh else destination.read_state()
     state = State({}) if kept is None else read_state(kept.state)
-    digest = digest_of(context.loaded.recipe)
     run = state.run
     if kept is not None and not keep_state and (state.mark is not None or run is not None):
         _refuse_changed(report.recipe, changed_parts(state.recipe, digest))
@@ -154,6 +158,27 @@ def _begin(
         report.error = left.stopped
     observer.began(report)
     return flow
+
+
+def _server(context: Context) -> str | None:
+    """The base URL of the connector that is read."""
+    options = context.loaded.recipe.from_.options
+    if not isinstance(options, FromOperation):
+        return None
+    return context.connectors.get(options.connector, options.settings).engine.line.base
+
+
+def _forget(destination: Destination, digest: Mapping[str, str]) -> None:
+    """Begin anew in the destination too: a start that ends before its first row must not leave the old mark."""
+    kept = destination.read_state()
+    if kept is None:
+        return
+    try:
+        old = read_state(kept.state)
+    except DestinationError:  # no start goes on with it
+        return
+    if old.mark is not None or old.run is not None:
+        destination.write([], State(digest).to_bytes())
 
 
 def _refuse_changed(recipe: str, parts: Sequence[str]) -> None:
