@@ -58,6 +58,23 @@ def test_a_call_that_fails_is_not_kept_unless_that_is_meant(project: Path, shop:
     assert files(project) == ["customers.get[missing].yaml"]
 
 
+def test_a_label_cannot_leave_the_vendors_folder(project: Path, shop: Shop, cli: Cli) -> None:
+    done = cli("record", "shop", "customers.get", "id=1", "--label", "../../../evil/x")
+    assert done.exit_code == 2
+    assert "label '../../../evil/x' cannot be in a file's name" in done.stderr
+    assert shop.exchanges == []
+
+
+def test_recording_again_takes_the_label_and_the_limit_that_are_given(project: Path, shop: Shop, cli: Cli) -> None:
+    assert cli("record", "shop", "customers.list", "vip=true", "--limit", "2").exit_code == 0
+    assert cli("record", "shop", "customers.list", "--limit", "1").exit_code == 0
+    assert "customers.list[true first 1].yaml" in files(project)
+    done = cli("record", "shop", "customers.list", "--label", "again")
+    assert done.exit_code == 2
+    assert "--label names one recording, and customers.list has 3 examples and recordings" in done.stderr
+    assert cli("record", "shop", "--limit", "1").exit_code == 2
+
+
 def test_a_call_that_destroys_needs_a_yes(project: Path, shop: Shop, cli: Cli) -> None:
     done = cli("record", "shop", "customers.delete", "id=1")
     assert done.exit_code == 2

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from connectory.testing import collecting
 from connectory.testing.recorded.keeping import keep
 from testing.library import KEY, SPEC, Library, recorded, write_spec
 
@@ -141,13 +142,47 @@ def test_recording_again_needs_one_word(project: Path, run: Run) -> None:
     assert "2 passed" in run("-q", "-m", "recorded", "--record")  # without credentials it replays what there is
 
 
+def test_arguments_that_are_stand_ins_are_not_sent_when_recording_again(pytester: pytest.Pytester, run: Run) -> None:
+    path = 'get: "/v1/books/{id}"\n    path: {id: '
+    spec = write_spec(pytester.path, SPEC.replace(f"{path}int64}}", f"{path}{{type: int64, personal: true}}}}"))
+    with Library() as library:
+        library.books[0]["id"] = 271828
+        keep(recorded(spec, library, "books.get", {"id": 271828}), pytester.path / "cassettes")
+        asked = len(library.exchanges)
+        given = {"CONNECTORY_LIBRARY_API_KEY": KEY, "CONNECTORY_LIBRARY_SERVER": f"{library.url}/api"}
+        assert "1 passed" in run("-q", "-m", "recorded", "--record", **given)
+        assert len(library.exchanges) == asked
+
+
+def test_a_refusal_of_arguments_is_recorded_again(pytester: pytest.Pytester, run: Run) -> None:
+    spec = write_spec(pytester.path)
+    with Library() as library:
+        wrong = recorded(spec, library, "books.get", {"id": "x"}, label="wrong", errors=True)
+        assert wrong.gives == {"refused": ["id"]}
+        keep(wrong, pytester.path / "cassettes")
+        given = {"CONNECTORY_LIBRARY_API_KEY": KEY, "CONNECTORY_LIBRARY_SERVER": f"{library.url}/api"}
+        assert "1 passed" in run("-q", "-m", "recorded", "--record", **given)
+
+
 def test_specs_of_others_are_left_alone(pytester: pytest.Pytester, run: Run) -> None:
     tmp_path = pytester.path
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "openapi.yaml").write_text("openapi: 3.1.0\ninfo: {}\npaths: {}\n")
     (tmp_path / "specs" / "config.yaml").write_text("a: 1\n")
+    (tmp_path / "specs" / "queue.yaml").write_text("name: queue\noperations:\n  - publish\nservers: {a: b}\n")
+    (tmp_path / "specs" / "api.yaml").write_text("name: api\noperations: {get: {}}\n")
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "image.yaml").write_text("from: ubuntu:22.04\nsteps: [a]\n")
+    (tmp_path / "recipes" / "mail.yaml").write_text("name: mail\nfrom: a@b.example\nto: c@d.example\n")
     (tmp_path / "test_one.py").write_text("def test_one(): pass\n")
     assert "1 passed" in run("-q")
+
+
+def test_without_vcrpy_a_spec_is_skipped_and_says_what_to_install(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "find_spec", lambda name: None)
+    assert "pip install 'connectory[test]'" in run("-q", expect=pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def test_a_project_without_specs_imports_nothing_of_ours(tmp_path: Path) -> None:

@@ -85,9 +85,11 @@ def command(
     _check_installed()
     from connectory.commands.project import check_operation, project_root, registry_of
     from connectory.connecting import open_spec
+    from connectory.testing.recorded.cassettes import check_label
     from connectory.testing.recorded.recording import Target
 
     wish = Wish(operation=operation, words=arguments, sure=yes, **options)
+    check_label(wish.label or "")
     loaded, registry = open_spec(vendor, ctx.obj), registry_of(ctx.obj)
     root = project_root(ctx.obj)
     folder = (root or Path.cwd()) / "cassettes"
@@ -177,8 +179,8 @@ def _calls(registry: Registry, loaded: Loaded, folder: Path, wish: Wish) -> Iter
         given = _given(loaded, plan, wish)
         yield Wanted(operation=wish.operation, arguments=given, label=wish.label, limit=wish.limit, errors=wish.errors)
         return
-    if wish.operation is None and (wish.label is not None or wish.data is not None):
-        raise ArgumentError("--label and --data belong to one OPERATION")
+    if wish.operation is None and (wish.label is not None or wish.limit is not None or wish.data is not None):
+        raise ArgumentError("--label, --limit and --data belong to one OPERATION")
     names = [wish.operation] if wish.operation is not None else list(loaded.spec.operations)
     for name in names:
         plan = plan_of(loaded.spec, registry, name)
@@ -187,14 +189,19 @@ def _calls(registry: Registry, loaded: Loaded, folder: Path, wish: Wish) -> Iter
         known = list(_known(loaded, name, folder, wish))
         if not known and wish.operation is not None:
             known = [Wanted(operation=name, arguments={}, label=wish.label, limit=wish.limit, errors=wish.errors)]
-        yield from known
+        if len(known) > 1 and wish.label is not None:
+            raise ArgumentError(
+                f"--label names one recording, and {name} has {len(known)} examples and recordings to make again:"
+                f" give the arguments of the one that is meant"
+            )
+        yield from {wanted.name: wanted for wanted in known}.values()
 
 
 def _known(loaded: Loaded, name: str, folder: Path, wish: Wish) -> Iterator[Wanted]:
     """An operation's examples, and its other recordings, to be made again."""
     from connectory.testing.cases import labelled, named
     from connectory.testing.recorded.cassettes import cassettes_in, read_cassette
-    from connectory.testing.recorded.recording import Wanted
+    from connectory.testing.recorded.recording import Wanted, wanted_again
 
     seen = set()
     for label, example in labelled(loaded.spec.operations[name].examples):
@@ -209,10 +216,19 @@ def _known(loaded: Loaded, name: str, folder: Path, wish: Wish) -> Iterator[Want
     for file in cassettes_in(folder, loaded.spec.name):
         operation, label = named(file)
         if operation == name and label not in seen:
-            before = read_cassette(file)
-            errors = "error" in (before.gives or {})
-            errors = errors or wish.errors
-            yield Wanted(operation=name, arguments=before.arguments, label=label, limit=before.limit, errors=errors)
+            again = wanted_again(loaded, read_cassette(file), label)
+            yield _as_wished(attrs.evolve(again, errors=again.errors or wish.errors), wish)
+
+
+def _as_wished(again: Wanted, wish: Wish) -> Wanted:
+    """A recording made again under another label, or of another length: a label made of the old one is made anew."""
+    from connectory.testing.recorded.cassettes import label_for
+
+    label, limit = again.label, again.limit
+    if wish.limit is not None:
+        label = None if label == label_for(again.arguments, limit) else label
+        limit = wish.limit
+    return attrs.evolve(again, label=wish.label if wish.label is not None else label, limit=limit)
 
 
 def _given(loaded: Loaded, plan: Plan, wish: Wish) -> dict[str, Any]:

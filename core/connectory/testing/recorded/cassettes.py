@@ -32,6 +32,7 @@ from connectory.testing.recorded.files import KeptFile
 
 MOST_EXCHANGES: Final = 100
 SUFFIX: Final = ".yaml"
+_LABEL: Final = re.compile(r"(?![ .])[\w.@+=, ~-]{1,100}(?<![ .])")
 LONGEST_PART: Final = 140  # characters of a part of a spec that are kept whole
 
 
@@ -143,6 +144,15 @@ def safe_label(label: str) -> str:
     if len(clean) <= 60:
         return clean
     return f"{clean[:50].rstrip()}~{sha256(label.encode()).hexdigest()[:8]}"
+
+
+def check_label(label: str) -> None:
+    """Raises ArgumentError for a label that could leave the vendor's folder, or that not every file system takes."""
+    if label and not _LABEL.fullmatch(label):
+        raise ArgumentError(
+            f"label '{label}' cannot be in a file's name: expected at most 100 letters, digits, spaces or -_.,@+=~,"
+            f" no space or dot first or last, such as '{safe_label(label) or 'one'}'"
+        )
 
 
 def read_cassette(file: Path) -> Cassette:

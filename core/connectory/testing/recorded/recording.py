@@ -28,12 +28,14 @@ from connectory.secrets import Secret
 from connectory.spec.load import Loaded
 from connectory.spec.typeexpr import Scalar
 from connectory.testing.cases import Case
+from connectory.testing.recorded.blame import related
 from connectory.testing.recorded.cassettes import (
     Cassette,
     Exchange,
     Recorded,
     case_name,
     cassette_file,
+    check_label,
     label_for,
     read_cassette,
     too_many,
@@ -49,8 +51,10 @@ from connectory.testing.recorded.keeping import keep
 from connectory.testing.recorded.outcome import error_said, perform
 from connectory.testing.recorded.player import OTHERS, asked_by, open_cassette
 from connectory.testing.recorded.replaying import numbered_keys, placeholder
+from connectory.testing.recorded.standins import StandIns
 from connectory.transport import TransportOptions, UrllibTransport, is_loopback
 
+STAND_INS: Final = "not recorded: its arguments are stand-ins, give them again"
 SANDBOX: Final = "sandbox"
 """The server that is recorded, where a spec has one of this name and nobody says otherwise."""
 
@@ -71,13 +75,15 @@ class Target:
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """A call to record. `errors` keeps one that ends in an error."""
+    """A call to record. `errors` keeps one that ends in an error; `stand_ins`: its arguments are not those that were
+    sent, for a recording keeps no personal values."""
 
     operation: str
     arguments: Mapping[str, Any]
     label: str | None = None
     limit: int | None = None
     errors: bool = False
+    stand_ins: bool = False
 
     @property
     def name(self) -> str:
@@ -91,6 +97,9 @@ def record(registry: Registry, loaded: Loaded, wanted: Wanted, target: Target) -
     Raises InputError where nothing was sent (settings that are missing, wrong arguments), NotRecorded where the call
     failed or its recording does not give the same again.
     """
+    check_label(wanted.label or "")
+    if wanted.stand_ins:
+        raise NotRecorded(f"{wanted.name}: {STAND_INS}")
     values, server = choose_server(loaded, settings_for(registry, loaded, target))
     started = target.clock.now()
     tape = _Tape(wanted.name)
@@ -264,6 +273,27 @@ def _server_said(loaded: Loaded, server: str, connector: Connector, tape: _Tape)
     return "emulator" if kind == "loopback" else f"{loaded.spec.name} {kind}"
 
 
+def wanted_again(loaded: Loaded, before: Cassette, label: str) -> Wanted:
+    """The call of a recording, to be made once more."""
+    people = StandIns(loaded.spec, related(loaded.spec, before.operation))
+    return Wanted(
+        operation=before.operation,
+        arguments=before.arguments,
+        label=label,
+        limit=before.limit,
+        errors=not {"error", "refused"}.isdisjoint(before.gives or {}),
+        stand_ins=people.replace(before.arguments) != before.arguments,
+    )
+
+
+def _wanted_of(loaded: Loaded, case: Case) -> Wanted:
+    """The call of a case: as it was recorded, else as its example has it."""
+    if case.file is not None:
+        return wanted_again(loaded, read_cassette(case.file), case.label)
+    arguments, status = (case.example.with_, case.example.status) if case.example is not None else ({}, 200)
+    return Wanted(operation=case.operation, arguments=arguments, label=case.label, errors=status >= 400)
+
+
 def record_again(
     registry: Registry, loaded: Loaded, case: Case, root: Path, taken: MutableMapping[str, str]
 ) -> tuple[str, Path | None]:
@@ -278,8 +308,9 @@ def record_again(
         values, _ = choose_server(loaded, settings_for(registry, loaded, target))
     except SettingError as why:
         return f"not recorded: {why}", None
-    before = read_cassette(case.file) if case.file is not None else None
-    arguments = before.arguments if before is not None else case.example.with_ if case.example is not None else {}
+    wanted = _wanted_of(loaded, case)
+    if wanted.stand_ins:
+        return STAND_INS, None
     with _connected(registry, loaded, values, case.operation, target) as connector:
         if connector.operation(case.operation).plan.does != "read":
             return "not recorded: it writes (connectory record --writes)", None
@@ -287,14 +318,6 @@ def record_again(
     first = taken.setdefault(str(file).lower(), case.name)
     if first != case.name:
         raise ArgumentError(f"{case.name} and {first} write one cassette: {file}")
-    failed = "error" in (before.gives or {}) if before is not None else False
-    wanted = Wanted(
-        operation=case.operation,
-        arguments=arguments,
-        label=case.label,
-        limit=before.limit if before is not None else None,
-        errors=failed or (case.example is not None and case.example.status >= 400),
-    )
     cassette = record(registry, loaded, wanted, target)
     written, changed = keep(cassette, root / "cassettes")
     return f"{'recorded' if changed else 'unchanged'}: {written}", written
