@@ -164,6 +164,38 @@ def test_a_key_that_is_missing_or_comes_twice_is_told_with_its_row(school: Twelv
     assert len(list(held_rows(exams.root, "r"))) == 2, "held once, however often it comes"
 
 
+def test_every_row_that_is_held_back_is_in_the_file_though_others_have_its_key(
+    school: TwelveTwenty, pushes: Push
+) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    school.refuse = {"exam-1": "no"}
+    titles = ["Exam 1", "Other", "Third"]
+    bad = [event(2, Title=title, UserId="x") for title in titles]
+    for _ in range(2):
+        report = exams.run([*(event(1, Title=title) for title in titles), *bad])
+        assert str(report.accounts) == "6 read = 0 delivered + 5 invalid + 1 rejected"
+        held = [(row["ExternalId"], row["Title"]) for row in held_rows(exams.root, "r")]
+        assert held == [(name, title) for name in ("exam-1", "exam-2") for title in titles]
+    school.refuse = {}
+    assert exams.run([event(2)]).exit_code == 0
+    assert {row["ExternalId"] for row in held_rows(exams.root, "r")} == {"exam-1"}, "the source's own row is good now"
+
+
+@pytest.mark.parametrize(("refused", "left"), [({}, ["Exam 2"]), ({"exam-2": "no"}, ["Mended", "Exam 2"])])
+def test_a_row_that_is_mended_to_the_key_of_another_leaves_that_one_held(
+    school: TwelveTwenty, pushes: Push, refused: dict[str, str], left: list[str]
+) -> None:
+    exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
+    school.refuse = {"exam-1": "no", "exam-2": "no"}
+    exams.run([event(1), event(2)])
+    mended = exams.root / "mended.jsonl"
+    line, _ = (exams.root / "data/rejected.jsonl").read_text().splitlines()
+    mended.write_text(line.replace("exam-1", "exam-2").replace("Exam 1", "Mended"))
+    school.refuse = refused
+    again(exams, mended=mended)
+    assert [row["Title"] for row in held_rows(exams.root, "r")] == left
+
+
 def test_a_day_that_is_used_up_stops_the_push_and_the_next_start_goes_on_there(pushes: Push, parts: Parts) -> None:
     with TwelveTwenty(clock=parts.clock, used_today=4996) as school:
         exams = pushes(EVENTS, server=school.url, api_key=school.api_key)

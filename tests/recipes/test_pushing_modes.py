@@ -154,6 +154,19 @@ def test_create_only_sends_no_key_twice_and_takes_what_is_there_as_it_is(crm: Tw
     assert (str(report.accounts), report.calls) == ("1 read = 0 delivered + 1 unchanged", 0)
 
 
+def test_a_key_that_comes_again_much_later_is_noticed_though_its_first_row_is_unchanged(
+    crm: Twenty, pushes: Push
+) -> None:
+    to = "{connector: twenty, operation: people.create, key: id, changed_only: true}"
+    people = pushes(to, server=crm.url, api_key=crm.key)
+    rows = [person(number) for number in range(60)]
+    people.run(rows)
+    for _ in range(2):
+        report = people.run([*rows, person(0), person(0, jobTitle="Other")])
+        assert str(report.accounts) == "62 read = 0 delivered + 61 unchanged + 1 invalid"
+        assert report.calls == 0
+
+
 def test_create_only_finds_what_is_there_in_a_batch_as_well(crm: Twenty, pushes: Push) -> None:
     crm.load(people=[person(3)])
     to = "{connector: twenty, operation: people.create_many, mode: create_only}"

@@ -69,7 +69,8 @@ class UnderWay:
 @attrs.frozen
 class Accepted:
     """What the vendor last took under a key. `id` is the vendor's own, where it told; `pass_` when it was sent;
-    `mended` the hash of the source's row in whose place somebody's mended one was taken."""
+    `mended` the hash of the source's row in whose place somebody's mended one was taken; `seen` the pass in which the
+    source had the key last (as the journal says)."""
 
     key: str
     hash: bytes
@@ -77,6 +78,7 @@ class Accepted:
     id: Any
     pass_: str
     mended: bytes | None = None
+    seen: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -288,10 +290,23 @@ class Journal:
         """How many rows are held back."""
         return self._number("SELECT count(*) FROM held")
 
-    def held_under(self, keys: Sequence[str]) -> dict[str, Held]:
-        """The rows held back under these keys."""
-        found = map(_held, self._by_keys(f"SELECT {_HELD} FROM held WHERE key IN", keys))
-        return {held.key: held for held in found if held.key is not None}
+    def held_under(self, keys: Sequence[str]) -> dict[str, list[Held]]:
+        """The rows held back under each of these keys, the one of the key itself first, then those `beside` it."""
+        found: dict[str, list[Held]] = {}
+        columns = ", ".join(f"held.{name}" for name in _HELD.split(", "))
+        with self._plain_words():
+            for start in range(0, len(keys), _MANY):
+                part = keys[start : start + _MANY]
+                marks = ", ".join(["(?)"] * len(part))
+                rows = self._db.execute(
+                    f"WITH wanted (name) AS (VALUES {marks}) SELECT wanted.name, {columns} FROM wanted JOIN held "
+                    "ON held.key = wanted.name OR (held.key > wanted.name || '#' AND held.key < wanted.name || '$') "
+                    "ORDER BY held.key",
+                    part,
+                )
+                for name, *values in rows.fetchall():
+                    found.setdefault(name, []).append(_held(values))
+        return found
 
     def held(self) -> Iterator[Held]:
         """Every row held back, the oldest first."""
@@ -345,13 +360,13 @@ class Journal:
             raise unusable(self.path, str(why)) from why
 
 
-_ACCEPTED: Final = "key, hash, row, id, pass, mended"
+_ACCEPTED: Final = "key, hash, row, id, pass, mended, seen"
 _HELD: Final = "id, key, hash, run, at, word, field, words, code, status, attempts, repeatable, row"
 
 
 def _accepted(row: Sequence[Any]) -> Accepted:
-    key, hash_, kept, id_, pass_, mended = row
-    return Accepted(key, hash_, kept, _decode(id_), pass_, mended)
+    key, hash_, kept, id_, *rest = row
+    return Accepted(key, hash_, kept, _decode(id_), *rest)
 
 
 def _held(row: Sequence[Any]) -> Held:
@@ -369,6 +384,11 @@ def _hold(db: sqlite3.Connection, held: Held) -> None:
     names = [name for name in _HELD.split(", ") if name != "id" or held.id]
     marks = ", ".join("?" * len(names))
     db.execute(f"INSERT OR REPLACE INTO held ({', '.join(names)}) VALUES ({marks})", [values[name] for name in names])
+
+
+def beside(key: str, hash_: bytes) -> str:
+    """The key under which a further row of a key is held."""
+    return f"{key}#{hash_.hex()}"
 
 
 def _packed(outcomes: Sequence[Outcome]) -> str:

@@ -16,7 +16,7 @@ import attrs
 
 from connectory.clock import Clock
 from connectory.delivery.accounts import ItemResult
-from connectory.delivery.journal import Accepted, Chunk, Held, Journal, Kind, Outcome, Settled, UnderWay
+from connectory.delivery.journal import Accepted, Chunk, Held, Journal, Kind, Outcome, Settled, UnderWay, beside
 from connectory.destinations.destination import Kept, Problem, Written
 from connectory.errors import ConnectoryError, DestinationError
 from connectory.recipes.pushing.calls import ROWS_OF_SINGLE_CALLS, Courier, Row, fingerprint
@@ -270,21 +270,29 @@ class Push:
         run = self._run_of(state) if written.problems else ""
         sent = {parcel.number: parcel for parcel in sorted_.parcels}
         accepted, held, released = [], [], []
-        bad = {sorted_.keys.get(number) for number, fate in fates.items() if fate.word not in GOOD}
-        for number, fate in fates.items():
+        bad = {sorted_.keys.get(n) for n, fate in fates.items() if fate.word not in GOOD and fate.code != TWICE}
+        firsts: dict[str, bytes | None] = {}  # of each key whose row is held here
+        for number, fate in sorted(fates.items()):
             key, parcel = sorted_.keys.get(number), sent.get(number)
-            before = sorted_.held.get(key) if key is not None else None
+            hash_ = sorted_.hashes.get(number)
+            before = sorted_.held.get(key, ()) if key is not None else ()
+            before_id = replaced[number - 1] if replaced else None
             if fate.word in GOOD:
                 if parcel is not None and key is not None:
-                    mended = before.hash if before is not None and before.id == parcel.held else None
+                    mended = next((one.hash for one in before if one.id == parcel.held), None)
                     kept = dump(rows[number - 1])
                     accepted.append(Accepted(key, parcel.hash, kept, fate.id, self.journal.pass_, mended))
-                if before is not None and before.code != TWICE and key not in bad:
-                    released.append(before.id)
+                if key not in bad:
+                    released += [one.id for one in before if _replaced(one, hash_, before_id)]
             elif fate.fresh:
-                before_id = replaced[number - 1] if replaced else None
-                held.append(self._held(rows[number - 1], key, sorted_.hashes.get(number), fate, run, before_id))
-        seen = list(sorted_.keys.values()) if self.remover is not None else []
+                if key is not None and hash_ is not None:
+                    taken = [one for one in before if one.key == key and (one.run == run or before_id)]
+                    further = any(one.id != before_id and one.hash != hash_ for one in taken)
+                    if fate.code == TWICE or further or firsts.setdefault(key, hash_) != hash_:
+                        key = beside(key, hash_)
+                    released += [one.id for one in before if one.hash == hash_ and one.key != key]
+                held.append(self._held(rows[number - 1], key, hash_, fate, run, before_id))
+        seen = [key for n, key in sorted_.keys.items() if self.remover is not None or fates[n].word == "unchanged"]
         return Settled(state=state, counts=written.counts, accepted=accepted, seen=seen, held=held, released=released)
 
     def _held(
@@ -362,6 +370,11 @@ class Recorder:
         if self._away or outcomes:
             self.journal.come_back(outcomes)
         self._away = False
+
+
+def _replaced(held: Held, hash_: bytes | None, before_id: int | None) -> bool:
+    """Whether a good row of its key stands for a held one. Of a replay it may have been mended to another's key."""
+    return held.hash == hash_ or (before_id in (None, held.id) and held.code != TWICE)
 
 
 def _outcome(number: int, fate: Fate) -> Outcome:

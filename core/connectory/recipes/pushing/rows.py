@@ -58,7 +58,7 @@ class Sorted:
     keys: Mapping[int, str]
     hashes: Mapping[int, bytes]
     accepted: Mapping[str, Accepted]
-    held: Mapping[str, Held]
+    held: Mapping[str, Sequence[Held]]
     twins: Mapping[int, int]
 
 
@@ -147,7 +147,7 @@ class Sorter:
                     continue
                 parcels.append(Parcel(number, rows[number - 1], wire, None, hash_, held[number - 1] if held else None))
                 continue
-            there, before = accepted.get(key), kept.get(key)
+            there, before = accepted.get(key), kept.get(key, ())
             fate = None
             if key in first:
                 same = seen.hashes[first[key]] == hash_
@@ -161,8 +161,7 @@ class Sorter:
                 fates[number] = fate
                 continue
             replaces = held[number - 1] if held is not None else None
-            same = before is not None and (replaces == before.id or before.hash == hash_)
-            attempts = before.attempts if before is not None and same else 0
+            attempts = next((one.attempts for one in before if replaces == one.id or one.hash == hash_), 0)
             parcels.append(Parcel(number, rows[number - 1], wire, key, hash_, replaces, attempts))
         return Sorted(parcels, follow(twins, fates), seen.keys, seen.hashes, accepted, kept, twins)
 
@@ -201,17 +200,23 @@ class Sorter:
                 seen.hashes[number] = fingerprint(keepable(row))
         return seen
 
-    def _of_source(self, key: str, hash_: bytes, there: Accepted | None, held: Held | None) -> Fate | None:
+    def _of_source(self, key: str, hash_: bytes, there: Accepted | None, held: Sequence[Held]) -> Fate | None:
         """The fate of a row of the source that needs no request; None: it may go."""
-        if there is not None and there.pass_ == self.journal.pass_:
-            return _twice(key, same=there.hash == hash_)
-        if held is not None and held.word == "unknown" and not self.courier.plan.repeatable:
-            return attrs.evolve(_held_back(held), words="a row of this key is held for a decision: " + held.words)
+        same = next((one for one in held if one.hash == hash_), None)
+        if there is not None and self._came(there):
+            is_there = hash_ in (there.hash, there.mended)
+            return _held_back(same) if same is not None and not is_there else _twice(key, same=is_there)
+        waits = next((one for one in held if one.word == "unknown"), None)
+        if waits is not None and not self.courier.plan.repeatable:
+            return attrs.evolve(_held_back(waits), words="a row of this key is held for a decision: " + waits.words)
         if self.changed_only and there is not None and hash_ in (there.hash, there.mended):
             return Fate("unchanged", fresh=False)
-        if held is not None and held.hash == hash_ and self._stays_held(held):
-            return _held_back(held)
-        return None
+        return _held_back(same) if same is not None and self._stays_held(same) else None
+
+    def _came(self, there: Accepted) -> bool:
+        """Whether the source had this key already in this pass. What is only created, and there, is as good as any."""
+        seen = there.pass_ if self.mode == "create_only" else there.seen
+        return seen == self.journal.pass_
 
     def _of_any(self, hash_: bytes, there: Accepted | None) -> Fate | None:
         """The same for any row, one that was held back as well."""
