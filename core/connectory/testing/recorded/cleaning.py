@@ -17,7 +17,9 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlsplit, urlunsplit
 import attrs
 import msgspec
 
+from connectory.errors import ConnectoryError
 from connectory.messages import encode_query, origin_of
+from connectory.plugins.kinds import Format
 from connectory.secrets import SHORTEST, Redactor
 from connectory.spec.checks.walking import walk
 from connectory.spec.language import Rule, Spec
@@ -49,6 +51,19 @@ _DECODE: Final = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODE: Final = msgspec.json.Encoder(decimal_format="number")
 
 Replace = Callable[[str], str]
+Write = Callable[[Any], bytes]
+
+
+class NotRecorded(ConnectoryError):
+    """A call was made and no recording kept: it failed, could not be played again, or could not be cleaned."""
+
+
+@attrs.frozen
+class Forms:
+    """How the spec says that the bodies of an exchange are written; None where it does not."""
+
+    request: Format | None = None
+    answer: Format | None = None
 
 
 @attrs.frozen(repr=False)
@@ -151,13 +166,13 @@ class Cleaner:
     signed: frozenset[str]
     headers: frozenset[str]
 
-    def learn(self, exchanges: Iterable[Exchange], arguments: Mapping[str, Any]) -> None:
+    def learn(self, exchanges: Iterable[tuple[Exchange, Forms]], arguments: Mapping[str, Any]) -> None:
         """Note every personal value, so that it is replaced wherever it occurs."""
         self.people.learn({name: value for name, value in arguments.items() if not isinstance(value, KeptFile)})
-        for exchange in exchanges:
+        for exchange, forms in exchanges:
             self.people.learn_url(exchange.url)
-            for body in (exchange.body, exchange.answer):
-                self.people.learn(_data(body))
+            for body, form in ((exchange.body, forms.request), (exchange.answer, forms.answer)):
+                self.people.learn(opened(body, form)[0])
             if _is_form(exchange):
                 pairs = parse_qsl((exchange.body or b"").decode("utf-8", "replace"), keep_blank_values=True)
                 self.people.learn([{name: value} for name, value in pairs])
@@ -175,16 +190,16 @@ class Cleaner:
             content = self._text(content)
         return KeptFile(name=self._text(file["name"]), content=content)
 
-    def exchange(self, exchange: Exchange, base: str) -> Exchange:
+    def exchange(self, exchange: Exchange, base: str, forms: Forms) -> Exchange:
         """One exchange; `base` is the vendor's own URL of its server."""
         url = self._url(exchange.url, base)
         return attrs.evolve(
             exchange,
             url=url,
             headers={name: self._header(name, value) for name, value in exchange.headers.items()},
-            body=self._form(exchange.body) if _is_form(exchange) else self._body(exchange.body),
+            body=self._form(exchange.body) if _is_form(exchange) else self._body(exchange.body, forms.request),
             answer_headers=dict(self._kept(exchange.answer_headers)),
-            answer=self._body(exchange.answer) or b"",
+            answer=self._body(exchange.answer, forms.answer) or b"",
         )
 
     def _url(self, url: str, base: str) -> str:
@@ -217,19 +232,19 @@ class Cleaner:
         cleaned = [self.people.replace({name: value}) for name, value in pairs]
         return encode_query(tuple((name, str(value)) for pair in cleaned for name, value in pair.items())).encode()
 
-    def _body(self, body: bytes | None) -> bytes | None:
+    def _body(self, body: bytes | None, form: Format | None) -> bytes | None:
         if not body:
             return body
         text = decoded(body)
         if text is None:
-            return self._bytes(body)
+            return self._packed(body, form)
         text = self._hosts_and_secrets(text)
-        data = _data(text.encode())
-        if data is None:
+        data, write = opened(text.encode(), form)
+        if data is None or write is None:
             text = self.people.replace_text(text)
         else:
             replaced = self.people.replace(data)
-            text = text if replaced == data else _ENCODE.encode(replaced).decode()
+            text = text if replaced == data else write(replaced).decode()
         written = readable(text.encode())
         return written.encode() if isinstance(written, str) else written
 
@@ -239,11 +254,27 @@ class Cleaner:
                 text = text.replace(write(actual), write(own))
         return self.secrets.replace(text)
 
+    def _packed(self, body: bytes, form: Format | None) -> bytes | None:
+        """A body that is no text: one that can be read (gzip, zip) is kept unpacked where something is replaced in it.
+
+        Raises NotRecorded where that cannot be written.
+        """
+        data, write = opened(body, form)
+        if data is None:
+            return self._bytes(body)
+        if write is not None:
+            plain = write(data)
+            cleaned = self._body(plain, form) if decoded(plain) is not None else self._bytes(plain)
+            return body if data == opened(cleaned, form)[0] else cleaned
+        if self.people.replace(self.secrets.replace_data(data)) != data:
+            raise NotRecorded("a packed body holds secrets or personal values, and its format cannot be written")
+        return body
+
     def _bytes(self, body: bytes) -> bytes:
-        """A body that is no text: secrets are replaced where they stand in clear."""
+        """A body that cannot be read: secrets and personal values are replaced where they stand in clear."""
         for secret, instead in self.secrets.pairs:
             body = body.replace(secret.encode("utf-8", "surrogatepass"), instead.encode())
-        return body
+        return self.people.replace_bytes(body)
 
     def _kept(self, headers: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, tuple[str, ...]]]:
         for name, values in headers.items():
@@ -262,6 +293,20 @@ def _data(body: bytes | None) -> Any:
         return _DECODE.decode(body) if body else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def opened(body: bytes | None, form: Format | None) -> tuple[Any, Write | None]:
+    """A body as data, and what writes it again: JSON, its numbers exact, else what its format reads. (None, None) where
+    neither does, or the format leaves it as bytes."""
+    data = _data(body)
+    if body and not isinstance(data, dict | list) and form is not None and form.read is not None:
+        try:
+            found = form.read(body)
+        except ValueError:
+            found = None
+        if found is not None and not isinstance(found, bytes | bytearray):
+            return found, form.write
+    return (None, None) if data is None else (data, _ENCODE.encode)
 
 
 def hosts_between(actual: Mapping[str, str], own: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

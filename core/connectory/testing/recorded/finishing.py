@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from connectory.errors import ConnectoryError
+from connectory.connector import Connector
 from connectory.plugins.registry import Registry
 from connectory.secrets import Redactor
 from connectory.spec.load import Loaded
 from connectory.testing.recorded.blame import Blame, parts_of, related
 from connectory.testing.recorded.cassettes import Cassette, Exchange, Recorded, as_kept, label_for
-from connectory.testing.recorded.cleaning import Cleaner, Secrets, headers_read, hosts_between
+from connectory.testing.recorded.cleaning import Cleaner, Forms, Secrets, headers_read, hosts_between, opened
+from connectory.testing.recorded.cleaning import NotRecorded as NotRecorded
+from connectory.testing.recorded.gained import tokens_in, with_placeholders
 from connectory.testing.recorded.guarding import faults_in
 from connectory.testing.recorded.outcome import Gives
 from connectory.testing.recorded.player import asked_of
 from connectory.testing.recorded.replaying import play, prepared
 from connectory.testing.recorded.standins import StandIns
-
-
-class NotRecorded(ConnectoryError):
-    """A call was made and no recording kept: it failed, or could not be played again."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -53,20 +51,24 @@ def clean(registry: Registry, loaded: Loaded, raw: Raw) -> Cassette:
     """The conversation without secrets, personal values and other hosts."""
     with prepared(registry, loaded, raw.operation, raw.settings, 0.0) as replaying:
         own = {"": replaying.engine.line.base, **replaying.engine.bases}
+        blame = Blame(loaded, replaying.engine)
+        owners = [blame.owner(raw.operation, asked_of(exchange)) for exchange in raw.exchanges]
+        forms = {owner: _forms(registry, replaying, owner) for owner in owners}
+        owned = list(zip(raw.exchanges, owners, strict=True))
+        people = StandIns(loaded.spec, related(loaded.spec, raw.operation))
+        found = (each for exchange, owner in owned for each in _given(loaded, people, exchange, owner, forms[owner]))
         cleaner = Cleaner(
-            secrets=Secrets.of(raw.secrets),
-            people=StandIns(loaded.spec, related(loaded.spec, raw.operation)),
+            secrets=Secrets.of(with_placeholders(raw.secrets, found)),
+            people=people,
             hosts=hosts_between(raw.bases, own),
             signed=raw.signed,
             headers=headers_read(loaded.spec),
         )
-        cleaner.learn(raw.exchanges, raw.arguments)
-        blame = Blame(loaded, replaying.engine)
+        cleaner.learn(((exchange, forms[owner]) for exchange, owner in owned), raw.arguments)
         cleaned = []
-        for exchange in raw.exchanges:
-            owner = blame.owner(raw.operation, asked_of(exchange))
+        for exchange, owner in owned:
             server = loaded.spec.operations[owner].server if owner else None
-            cleaned.append(cleaner.exchange(exchange, own[server or ""]))
+            cleaned.append(cleaner.exchange(exchange, own[server or ""], forms[owner]))
     kept = cleaner.arguments(raw.arguments)
     return Cassette(
         vendor=loaded.spec.name,
@@ -81,6 +83,26 @@ def clean(registry: Registry, loaded: Loaded, raw: Raw) -> Cassette:
         gives=raw.gave,
         exchanges=tuple(cleaned),
     )
+
+
+def _forms(registry: Registry, connector: Connector, owner: str | None) -> Forms:
+    """How the bodies of an operation are written; a token's are JSON, a form or a text."""
+    if owner is None:
+        return Forms()
+    styles = connector.engine.plan(owner).styles
+    return Forms(registry.formats.get(styles.body), registry.formats.get(styles.answer))
+
+
+def _given(
+    loaded: Loaded, people: StandIns, exchange: Exchange, owner: str | None, forms: Forms
+) -> Iterator[tuple[str, str]]:
+    """The secrets in the bodies of an exchange, by what they are called."""
+    answer = opened(exchange.answer, forms.answer)[0]
+    if owner is None:
+        yield from tokens_in(answer, loaded.spec) if exchange.status < 400 else ()
+        return
+    yield from people.secrets_in(opened(exchange.body, forms.request)[0])
+    yield from people.secrets_in(answer)
 
 
 def _proved(registry: Registry, loaded: Loaded, cassette: Cassette, gave: Gives, redactor: Redactor) -> Cassette:

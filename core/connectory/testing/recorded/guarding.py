@@ -12,11 +12,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 
 from connectory.errors import Fault, SpecError
-from connectory.secrets import MASK, Redactor
+from connectory.secrets import MASK, SHORTEST, Redactor
 from connectory.spec.load import Loaded
 from connectory.spec.typeexpr import Scalar
+from connectory.testing.recorded.blame import related
 from connectory.testing.recorded.cassettes import Cassette, Exchange, cassettes_in, read_cassette
 from connectory.testing.recorded.matching import SIGNED
+from connectory.testing.recorded.standins import StandIns
 
 _TO_URLSAFE: Final = str.maketrans("+/", "-_")
 PLACEHOLDER: Final = "placeholder"
@@ -72,11 +74,33 @@ def faults_in(cassette: Cassette, loaded: Loaded, redactor: Redactor) -> Iterato
         setting = loaded.spec.settings.get(name)
         if setting is not None and setting.type == Scalar("secret") and not is_placeholder(str(value), setting.example):
             yield Fault(file, 1, 1, f"/metadata/connectory/settings/{name}", "a secret stands here, not a placeholder")
+    typed = StandIns(loaded.spec, related(loaded.spec, cassette.operation))
+    examples = _examples(loaded)
     for number, exchange in enumerate(cassette.exchanges):
+        for name in _typed_secrets(exchange, typed, examples):
+            what = f"'{name}' is a secret by its type, and no placeholder stands here"
+            yield Fault(file, exchange.line or 1, 1, f"/interactions/{number}/response/body", what)
         for place, what in _in_exchange(exchange, loaded, redactor):
             yield Fault(file, exchange.line or 1, 1, f"/interactions/{number}/{place}", what)
     for what in _in_text(_said(cassette), redactor):
         yield Fault(file, 1, 1, "/metadata/connectory", what)
+
+
+def _examples(loaded: Loaded) -> set[str]:
+    """What stands for secret settings by the spec's own word."""
+    return {str(s.example) for s in loaded.spec.settings.values() if s.type == Scalar("secret") and s.example}
+
+
+def _typed_secrets(exchange: Exchange, typed: StandIns, examples: set[str]) -> Iterator[str]:
+    """The names of the fields of a JSON answer that their type calls secret and that hold one."""
+    try:
+        data = msgspec.json.decode(exchange.answer) if exchange.answer else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    for name, value in typed.secrets_in(data):
+        masked = len(value) < SHORTEST or not value.strip("*\u2022.xX")
+        if not masked and value not in examples and not is_placeholder(value):
+            yield name
 
 
 def _said(cassette: Cassette) -> str:
@@ -90,7 +114,7 @@ def is_placeholder(value: str, example: Any = None) -> bool:
 
 def _in_exchange(exchange: Exchange, loaded: Loaded, redactor: Redactor) -> Iterator[tuple[str, str]]:
     own = _credential_names(loaded)
-    examples = {str(s.example) for s in loaded.spec.settings.values() if s.type == Scalar("secret") and s.example}
+    examples = _examples(loaded)
     for name, value in exchange.headers.items():
         if name.lower() in own["headers"] and not _holds_placeholder(value, examples):
             yield f"request/headers/{name}", "a credential stands here, not a placeholder"

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote, unquote_plus, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
 from connectory.spec.language import Operation, Spec
 from connectory.spec.naming import snake
-from connectory.spec.typeexpr import TypeExpr, named_types
+from connectory.spec.typeexpr import ListOf, MapOf, Scalar, TypeExpr, named_types
 from connectory.spec.words import Field
 
 _SALT: Final = b"connectory stand-ins"
@@ -66,14 +67,26 @@ class StandIns:
 
     def learn(self, value: Any) -> None:
         """Note the personal values in decoded data: arguments, a body, an answer."""
-        for found in self._personal_in(value, self._root):
+        for _, found in self._marked(value, self._root, _is_personal):
             for part in _scalars_in(found):
                 if len(str(part)) >= _SHORTEST:
-                    self._known[str(part)] = str(stand_in(part))
+                    self._note(str(part), str(stand_in(part)))
+
+    def _note(self, text: str, instead: str) -> None:
+        """Know a value as it is, and as links and pages write it."""
+        self._known[text] = instead
+        for write in _WRITINGS:
+            if (written := write(text)) != text:
+                self._known.setdefault(written, write(instead))
 
     def learn_url(self, url: str) -> None:
         """Note the personal values in the query of a URL."""
         self.learn([{name: value} for name, value in parse_qsl(urlsplit(url).query)])
+
+    def secrets_in(self, value: Any) -> Iterator[tuple[str, str]]:
+        """The texts in decoded data that their type calls secret, each with the name of its field."""
+        for name, found in self._marked(value, self._root, _is_secret):
+            yield from ((name, part) for part in _scalars_in(found) if isinstance(part, str))
 
     def replace(self, value: Any) -> Any:
         """The same data with stand-ins: below personal names, and where a value that was noted occurs again."""
@@ -86,6 +99,12 @@ class StandIns:
         text = _JSON_IN_BASE64.sub(lambda found: self._in_base64(found[0]), text)
         return self._inside(text)
 
+    def replace_bytes(self, body: bytes) -> bytes:
+        """A body that is no text, its texts replaced where they stand in UTF-8."""
+        text = body.decode("utf-8", "surrogateescape")
+        replaced = self._inside(text) if self._known else text
+        return body if replaced == text else replaced.encode("utf-8", "surrogateescape")
+
     def replace_url(self, url: str) -> str:
         """A URL; pieces without personal values stay as they are written."""
         scheme, host, path, query, fragment = urlsplit(url)
@@ -93,16 +112,19 @@ class StandIns:
         query = "&".join(map(self._pair, query.split("&")))
         return urlunsplit((scheme, host, path, query, fragment))
 
-    def _personal_in(self, value: Any, scope: _Scope) -> Iterator[Any]:
+    def _marked(
+        self, value: Any, scope: _Scope, marked: Callable[[Iterable[Field]], bool]
+    ) -> Iterator[tuple[str, Any]]:
+        """What stands below names whose fields are marked, each with its name."""
         if isinstance(value, Mapping):
             for key, inner in value.items():
-                if _is_personal(scope.get(key, ())):
-                    yield inner
+                if marked(scope.get(key, ())):
+                    yield str(key), inner
                 else:
-                    yield from self._personal_in(inner, self._below(key, scope))
+                    yield from self._marked(inner, self._below(key, scope), marked)
         elif isinstance(value, list | tuple):
             for item in value:
-                yield from self._personal_in(item, scope)
+                yield from self._marked(item, scope, marked)
 
     def _replace(self, value: Any, scope: _Scope) -> Any:
         if isinstance(value, str):
@@ -161,10 +183,35 @@ _Scope = Mapping[str, tuple[Field, ...]]  # name to what may stand there
 _TO_URLSAFE: Final = str.maketrans("+/", "-_")
 
 
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def _plus(text: str) -> str:
+    return quote_plus(text, errors="surrogatepass")
+
+
+def _low(text: str) -> str:
+    return re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), text)
+
+
+_WRITINGS: Final[tuple[Callable[[str], str], ...]] = (
+    _quoted,
+    _plus,
+    lambda text: _low(_quoted(text)),
+    lambda text: _low(_plus(text)),
+    lambda text: quote(text, safe="/@:,", errors="surrogatepass"),
+    html.escape,
+    lambda text: html.escape(text).replace("@", "&#64;"),
+)
+"""How links and pages write a value."""
+
+
 @lru_cache(maxsize=16)
 def _finder(texts: tuple[str, ...]) -> re.Pattern[str]:
     longest_first = sorted(texts, key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+    # What is written %40 ends a word, though its last character is one of a word.
+    return re.compile(rf"(?:(?<!\w)|(?<=%[0-9A-Fa-f]{{2}}))(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
 
 
 def _scalars_in(value: Any) -> Iterator[Any]:
@@ -180,6 +227,17 @@ def _scalars_in(value: Any) -> Iterator[Any]:
 
 def _is_personal(fields: Iterable[Field]) -> bool:
     return any(field.personal for field in fields)
+
+
+def _is_secret(fields: Iterable[Field]) -> bool:
+    return any(_holds_secret(field.type) for field in fields)
+
+
+def _holds_secret(expression: TypeExpr) -> bool:
+    match expression:
+        case ListOf(item=inner) | MapOf(value=inner):
+            return _holds_secret(inner)
+    return expression == Scalar("secret")
 
 
 def _merged(groups: Iterable[Mapping[str, Field]]) -> _Scope:
