@@ -75,7 +75,7 @@ def test_a_recipe_fills_a_postgresql_table(
         assert result.stdout.splitlines()[2].split()[:3] == ["1", "Customer", "1"]
     recipe.write_text(RECIPE.partition("to:")[0] + f"to: {{postgres: '{database}', table: t}}\n")
     literal = cli("sync", "customers")
-    assert (literal.exit_code, "holds a password" in literal.stderr) == (2, True)
+    assert (literal.exit_code, "/to/postgres: a password must not stand in this file" in literal.stderr) == (2, True)
     assert database.partition("@")[0] not in literal.output
 
 

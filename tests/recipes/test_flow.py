@@ -53,6 +53,18 @@ class Shelf:
         return written
 
 
+def test_rows_that_the_source_refused_are_told_like_those_of_the_destination() -> None:
+    told: list[Problem] = []
+
+    class Listens(Observer):
+        def wrote(self, written: Written) -> None:
+            told.extend(written.problems)
+
+    flow = Flow(Shelf(None), Report("r", "run"), Listens(), State({}))  # type: ignore[arg-type]
+    flow.take(Chunk([{"n": 1}], 1, refused=[Problem({"n": 2}, "", "no detail", "rejected")]))
+    assert [problem.reason for problem in told] == ["no detail"]
+
+
 def start(shelf: Shelf, chunks: Sequence[int]) -> Accounts:
     """One start of a run whose source gives chunks of these sizes; a position is the number of the next chunk."""
     report = Report("r", "run")

@@ -100,3 +100,22 @@ def test_a_process_that_died_in_flight_does_nothing_twice(tmp_path: Path, operat
     assert report.error is None
     assert sorted(shop.numbers) == list(range(37))
     assert shop.repeats == 1
+
+
+def test_rows_that_go_elsewhere_by_a_fixed_argument_are_sent_again(tmp_path: Path) -> None:
+    clock = ManualClock()
+    parts = Parts(clock=clock, ledger=MemoryLedger(clock), tokens=TokenStore(tmp_path / "tokens"), environ={})
+    for folder in ("specs", "recipes"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "connectory.toml").touch()
+    (tmp_path / "orders.jsonl").write_text('{"n": 1}\n')
+    spec = SPEC.replace("{post: /orders/batch,", "{post: /orders/batch, query: {shop: str},")
+    (tmp_path / "specs" / "acme.yaml").write_text(spec)
+    recipe = tmp_path / "recipes" / "orders.yaml"
+    to = "{connector: acme, operation: orders.create_many, changed_only: true, with: {shop: SHOP}}"
+    with Vendor(clock=clock) as vendor:
+        vendor.reply = lambda _: Answer.json({}, 201)
+        for shop, delivered in (("north", 1), ("north", 0), ("south", 1)):
+            recipe.write_text(f"name: orders\nfrom: {{files: orders.jsonl}}\nto: {to}\n".replace("SHOP", shop))
+            report = run_recipe(recipe, settings={"server": vendor.url}, parts=parts)
+            assert report.accounts.counts["delivered"] == delivered, report.error

@@ -14,6 +14,7 @@ import pytest
 
 from connectory import Parts
 from connectory.clock import ManualClock
+from connectory.destinations.destination import Written
 from connectory.errors import Interrupted, LimitReached, SpecError
 from connectory.limits.costs import Costs
 from connectory.limits.hours import next_time
@@ -100,6 +101,19 @@ def test_rows_that_were_not_taken_are_kept_with_their_reason(go: Run, school: Tw
     assert len(refused) == len(ended.report.problems) > 0
     assert (refused[0].recipe, refused[0].word, refused[0].field) == ("students", "invalid", "GraduationYearName")
     assert refused[0].row["Id"]
+
+
+def test_rows_that_were_not_taken_are_in_the_record_while_the_run_still_goes(go: Run, project: Path) -> None:
+    seen = []
+
+    class Looks(Watcher):
+        def wrote(self, written: Written) -> None:
+            if written.problems:
+                seen.append(len(list(read_refused(project))))
+
+    ended = go(STUDENTS.replace("key: Id", "key: GraduationYearName"), watchers=[Looks()])
+    assert seen[0] > 0, "a kill would lose none of them"
+    assert len(list(read_refused(project))) == len(ended.report.problems) == seen[-1]
 
 
 def test_a_damaged_record_is_put_aside_and_the_sync_still_runs(go: Run, project: Path) -> None:

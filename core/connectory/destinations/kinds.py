@@ -17,7 +17,7 @@ from connectory.destinations.destination import Destination
 from connectory.destinations.rows import Contract
 from connectory.errors import DestinationError, SettingError
 from connectory.plugins.kinds import DestinationKind
-from connectory.secrets import built_in_resolvers, is_reference, resolve_reference
+from connectory.secrets import Resolver, built_in_resolvers, is_reference, resolve_reference
 from connectory.spec.words import word
 from connectory.values.shapes import Record
 
@@ -111,13 +111,16 @@ def open_files_target(
     )
 
 
-def read_address(text: str, root: Path) -> str:
+def read_address(text: str, root: Path, resolvers: Mapping[str, Resolver] | None = None) -> str:
     """The connection string that a recipe gives or refers to. Raises SettingError."""
-    resolvers = built_in_resolvers(os.environ, root)
+    resolvers = resolvers or built_in_resolvers(os.environ, root)
     if is_reference(text, resolvers):
         return resolve_reference(text, resolvers).reveal()
     if _PASSWORD.search(text):
-        raise SettingError("to.postgres holds a password; keep the connection string in the environment: env:NAME")
+        raise SettingError(
+            "a password must not stand in this file, which is made to be committed: write a reference to the"
+            " connection string (env:NAME, file:PATH, keyring:NAME)"
+        )
     return text
 
 

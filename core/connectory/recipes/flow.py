@@ -59,13 +59,18 @@ class Flow:
         self.report.came += count if chunk.came is None else chunk.came
         self.report.pages += chunk.pages
         self.report.left_out.update(chunk.left_out)
-        self.count(Written(0, problems=tuple(chunk.refused)))
+        refused = Written(0, problems=tuple(chunk.refused))
+        self.count(refused)
         self.total = chunk.total if self.total is None else self.total
         self.held += chunk.rows
         self._kept = False
-        for rows in self._full():
-            self._write(rows)
-        self.keep()
+        try:
+            for rows in self._full():
+                self._write(rows)
+            self.keep()
+        finally:
+            if refused.problems:  # told once they are kept with the position behind them, so that no start tells again
+                self.observer.wrote(refused)
         self.observer.progressed(Progress(self.report.accounts.read, self.report.pages, self.total))
 
     def drain(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from connectory.destinations.destination import Destination
+from connectory.errors import SettingError
 from connectory.recipes.context import Context
 from connectory.recipes.pushing.opening import open_push
 from connectory.recipes.reading.opening import open_operation
@@ -66,7 +67,10 @@ def open_target(context: Context, source: SourceReader) -> Destination:
         raise context.wrong(("to", recipe.to.kind), f"'{recipe.to.kind}' is not built yet")
 
     def opened(run: str) -> Destination:
-        return kind.open(recipe.to.options, shape=source.shape, keys=source.keys, run=run, root=context.root)
+        try:
+            return kind.open(recipe.to.options, shape=source.shape, keys=source.keys, run=run, root=context.root)
+        except SettingError as why:  # a password in the recipe, a reference that leads nowhere
+            raise context.wrong(("to", recipe.to.kind), str(why)) from None
 
     if context.fresh:
         opened(f"{recipe.name} anew").close()  # opened for another run, a place forgets what an unfinished one left

@@ -157,6 +157,8 @@ def _begin(
         flow.tell(left)
         report.error = left.stopped
     observer.began(report)
+    if left is not None:
+        observer.wrote(left)
     return flow
 
 
@@ -202,6 +204,7 @@ def _run(source: SourceReader, flow: Flow, gate: Gate) -> None:
             ended = flow.destination.finish(State(flow.base.recipe, report.mark).to_bytes())
             if ended is not None:
                 flow.tell(ended)
+                flow.observer.wrote(ended)
                 report.error = ended.stopped
             if report.error is None:
                 source.forget()

@@ -70,3 +70,12 @@ def test_a_file_that_was_tampered_with_is_no_snapshot(tmp_path: Path) -> None:
     path.write_text("hello\n")
     with pytest.raises(SourceError, match="this is not what a run kept"):
         list(read_rows(path, 0, 5))
+
+
+def test_a_recipe_tidies_only_its_own(tmp_path: Path) -> None:
+    others = [Snapshots(tmp_path, f"exams-{name}").write("jsonl", lambda file: None) for name in "abcdef"]
+    exams = Snapshots(tmp_path, "exams")
+    newest = [exams.write("jsonl", lambda file: None) for _ in range(7)][-1]
+    assert all(path.exists() for path in others)
+    assert exams.newest() == newest
+    assert len(list(newest.parent.iterdir())) == 6 + 5

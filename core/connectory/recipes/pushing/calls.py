@@ -86,7 +86,7 @@ class BatchCourier:
         return self.plan.item(_numbers_as_texts(row, self._texts) if self._objects else _only_value(row))
 
     def content(self, wire: Any) -> Any:
-        return wire
+        return [wire, self.given] if self.given else wire
 
     def fields(self, wire: Any) -> tuple[Mapping[str, Any], TypeExpr | None]:
         return (wire if isinstance(wire, Mapping) else {}), item_type(self.plan)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 
 from connectory.connecting import Parts, load_registry, open_project
-from connectory.destinations.destination import Written
+from connectory.destinations.destination import Problem, Written
 from connectory.errors import ConnectoryError, Interrupted, LimitReached
 from connectory.limits.budgets import Window
 from connectory.limits.costs import Costs
@@ -203,6 +203,7 @@ class Recorder(Observer):
     _report: Report | None = None
     _number: int = 0
     _written: float = 0.0
+    _told: int = 0
 
     def began(self, report: Report) -> None:
         self._number = self.log.began(report, self.file, self.now())
@@ -212,7 +213,7 @@ class Recorder(Observer):
         self._show_life()
 
     def wrote(self, written: Written) -> None:
-        self._show_life()
+        self._show_life(at_once=self.keep_rows and bool(written.problems))
 
     def ended(self, report: Report) -> None:
         self._end(report.exit_code, "" if report.error is None else str(report.error))
@@ -227,10 +228,15 @@ class Recorder(Observer):
         """The process leaves at once, in the middle of something."""
         self._end(exit_code, "interrupted while a request or a step of the destination was under way")
 
-    def _show_life(self) -> None:
-        if self._report is not None and self.monotonic() - self._written >= _WRITE_EVERY:
+    def _show_life(self, *, at_once: bool = False) -> None:
+        if self._report is not None and (at_once or self.monotonic() - self._written >= _WRITE_EVERY):
             self._written = self.monotonic()
-            self.log.goes_on(self._report, self._number, self.costs, self.now())
+            self.log.goes_on(self._report, self._number, self.costs, self.now(), self._untold(self._report))
+
+    def _untold(self, report: Report) -> Sequence[Problem]:
+        """Rows that were not taken and are not in the record yet; none where a journal keeps them."""
+        told, self._told = self._told, len(report.problems)
+        return report.problems[told:] if self.keep_rows else ()
 
     def _end(self, exit_code: int, error: str) -> None:
         if self._report is None:  # it never got as far as having an id: nothing was read
@@ -241,7 +247,7 @@ class Recorder(Observer):
             self._number,
             self.costs,
             self.now(),
+            self._untold(report),
             exit_code=exit_code,
             error=error,
-            keep_rows=self.keep_rows,
         )

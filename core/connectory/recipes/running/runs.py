@@ -183,19 +183,28 @@ class RunLog:
 
         return self._try(write) or 0
 
-    def goes_on(self, report: Report, number: int, costs: Costs, now: float) -> None:
-        """A sign of life, with the counts so far."""
+    def goes_on(self, report: Report, number: int, costs: Costs, now: float, problems: Sequence[Problem] = ()) -> None:
+        """A sign of life, with the counts so far, and the rows that were not taken since the last one."""
 
         def write(db: sqlite3.Connection) -> None:
             _write_run(db, report)
             _write_start(db, report.run, number, costs, now)
+            _write_problems(db, report, problems, now)
 
         self._try(write)
 
     def ended(
-        self, report: Report, number: int, costs: Costs, now: float, *, exit_code: int, error: str, keep_rows: bool
+        self,
+        report: Report,
+        number: int,
+        costs: Costs,
+        now: float,
+        problems: Sequence[Problem] = (),
+        *,
+        exit_code: int,
+        error: str,
     ) -> None:
-        """A start is over. `keep_rows`: rows that were not taken are kept here, since no journal does."""
+        """A start is over; `problems` as in `goes_on`."""
 
         def write(db: sqlite3.Connection) -> None:
             _write_run(db, report)
@@ -204,8 +213,7 @@ class RunLog:
                 "UPDATE start SET ended=?, exit=?, error=? WHERE run=? AND number=?",
                 (now, exit_code, error, report.run, number),
             )
-            if keep_rows:
-                _write_problems(db, report, now)
+            _write_problems(db, report, problems, now)
 
         self._try(write)
 
@@ -251,9 +259,9 @@ def _write_start(db: sqlite3.Connection, run: str, number: int, costs: Costs, no
     )
 
 
-def _write_problems(db: sqlite3.Connection, report: Report, now: float) -> None:
+def _write_problems(db: sqlite3.Connection, report: Report, problems: Sequence[Problem], now: float) -> None:
     (last,) = db.execute("SELECT coalesce(max(number), 0) FROM problem WHERE run=?", (report.run,)).fetchone()
-    refused = [problem for problem in report.problems if problem.word in REFUSED]
+    refused = [problem for problem in problems if problem.word in REFUSED]
     db.executemany(
         "INSERT INTO problem VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [

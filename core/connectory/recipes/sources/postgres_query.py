@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import attrs
 
+from connectory.destinations.kinds import read_address
 from connectory.errors import ArgumentError, DestinationError, SettingError, SourceError, SpecError
 from connectory.recipes.changing.faults import sql_fault
 from connectory.recipes.context import Context
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.secrets import built_in_resolvers, is_reference, resolve_reference
+from connectory.secrets import built_in_resolvers
 from connectory.values.shapes import Kind, ListOf, Plain, Record, Shape
 
 _PATH: Final = ("from", "query")
@@ -46,14 +47,7 @@ def open_query(context: Context, address: str, sql: str) -> PostgresQuery:
 
 def _address(context: Context, text: str) -> str:
     resolvers = {**context.registry.secrets, **built_in_resolvers(context.parts.environ, context.root)}
-    if is_reference(text, resolvers):
-        return resolve_reference(text, resolvers).reveal()
-    if re.search(r"password\s*=|://[^/@]*:[^/@]+@", text):
-        raise SettingError(
-            "a password must not stand in this file, which is made to be committed: write a reference to the"
-            " connection string (env:NAME, file:PATH, keyring:NAME)"
-        )
-    return text
+    return read_address(text, context.root, resolvers)
 
 
 @attrs.frozen

@@ -79,17 +79,22 @@ class Snapshots:
 
     def newest(self) -> Path | None:
         """The one written last, or None."""
-        found = [path for path in self.folder.glob(f"{self._stem}-*.jsonl") if path.is_file()]
+        found = [path for path in self._own() if path.suffix == ".jsonl" and path.is_file()]
         return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
     @property
     def _stem(self) -> str:
         return re.sub(r"[^A-Za-z0-9_.-]", "_", self.recipe)[:80] or "_"
 
+    def _own(self) -> list[Path]:
+        """Those of this recipe, and of none whose name only begins with its own."""
+        named = re.compile(rf"{re.escape(self._stem)}-[0-9a-f]{{12}}\..+")
+        return [path for path in self.folder.glob(f"{self._stem}-*") if named.fullmatch(path.name)]
+
     def _tidy(self) -> None:
         """Remove what nobody will come back for: the old, and more than a few, which runs leave that fail at once."""
         kept = []
-        for path in self.folder.glob(f"{self._stem}-*"):
+        for path in self._own():
             with contextlib.suppress(OSError):
                 kept.append((path.stat().st_mtime, path))
         for number, (changed, path) in enumerate(sorted(kept, reverse=True), 1):
