@@ -126,7 +126,8 @@ def _lines(run: Run, refused: Sequence[Refused]) -> Iterator[str]:
         yield f"            {run.rows_in:,} before the change"
     if run.removed:
         yield f"            {run.removed:,} removed there"
-    yield f"  calls     {run.calls:,}, pages {run.pages:,}, {size(run.sent)} sent, {size(run.received)} received"
+    pages = f"{run.pages:,} page{'' if run.pages == 1 else 's'}"
+    yield f"  calls     {run.calls:,}, {pages}, {size(run.sent)} sent, {size(run.received)} received"
     for limit, calls in run.limits.items():
         yield f"  limit     {limit}: {calls:,} calls"
     for cause, seconds in sorted(run.waits.items(), key=lambda wait: -wait[1]):
