@@ -66,6 +66,24 @@ def test_another_method_is_answered_by_those_that_are_taken(staging: Staging) ->
     assert (status, body["error"]["text"]) == (404, "/things takes GET and POST, not PUT")
 
 
+def test_an_unknown_path_is_missing_where_calls_have_errors_inside_a_success(staging: Staging) -> None:
+    spec = """
+servers: {production: "https://api.acme.example"}
+errors: {message: ["errors.*.message"]}
+outcomes: [{status: 200, body: {errors.*.code: GONE}, is: missing}]
+operations:
+  things.get:
+    graphql: /graphql
+    does: read
+    document: "query { thing { id } }"
+    record: data.thing
+    examples: [{answer: {data: {thing: {id: 1}}}}]
+"""
+    status, _, body = send(staging(spec), "GET", "/nothing")
+    assert status == 404
+    assert "nothing at GET /nothing" in body["errors"][0]["message"]
+
+
 def test_a_path_below_a_servers_own_folder_is_found_as_well(staging: Staging) -> None:
     stage = staging(THINGS)
     assert send(stage, "GET", "/v2/us/things")[0] == 200

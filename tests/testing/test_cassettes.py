@@ -120,6 +120,7 @@ def test_the_same_conversation_is_the_same_file(tmp_path: Path) -> None:
         ("    clock:", "    clocks:", ": unknown key 'clocks'; did you mean 'clock'?"),
         ("        code: 200", "        code: two", "/status/code: expected a whole number, found 'two'"),
         ("      uri: https", "      - uri: https", ":"),
+        ("    gives:\n      records: 1\n      pages: 1\n", "    gives: null\n", "/gives: expected a mapping"),
         ("      server: ", "      sever: ", "unknown key 'sever'; did you mean 'server'?"),
     ],
 )

@@ -87,6 +87,7 @@ def keep(
         arguments=arguments or {},
         settings={"key": "placeholder-key"},
         recorded=Recorded(server),
+        gives={},
         exchanges=(TOKEN, *exchanges),
     )
     file = folder / "cassettes" / "acme" / f"{operation}.yaml"

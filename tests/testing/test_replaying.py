@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from connectory.testing.cases import cases_of
 from connectory.testing.recorded.cassettes import Cassette, Exchange
 from connectory.testing.recorded.keeping import keep
 from connectory.testing.recorded.matching import SIGNED, Asked, compare
+from connectory.testing.recorded.player import NetworkUsed, network_blocked
 from connectory.testing.recorded.replaying import replay, run_case
 from testing.library import SPEC, Library, load, recorded, write_spec
 
@@ -226,7 +228,7 @@ def asked(method: str = "POST", url: str = "https://x.example/a", body: bytes = 
     return Asked(method, url, {name.replace("_", "-"): value for name, value in headers.items()}, body or None)
 
 
-FORM, JSON = "application/x-www-form-urlencoded", "application/json"
+FORM, JSON, TEXT = "application/x-www-form-urlencoded", "application/json", "text/plain"
 
 
 @pytest.mark.parametrize(
@@ -256,11 +258,33 @@ def test_what_means_the_same_is_the_same(made: Asked, recorded: Asked) -> None:
         (asked(body=b'{"a": {"b": 1}}'), asked(body=b'{"a": {}}'), "body 'a.b' was made and not recorded"),
         (asked(body=b"a=1", content_type=FORM), asked(body=b"a=2", content_type=FORM), "form field 'a' differs"),
         (asked(body=b"text"), asked(body=b"texts"), "the body differs"),
+        (
+            asked(body=b"1", content_type="text/plain"),
+            asked(body=b"1.0", content_type="text/plain"),
+            "the body differs",
+        ),
+        (asked(body=b'{"a": 1}'), asked(body=b'{"a": 1.0}'), "body 'a' differs"),
+        (asked(url="https://x.example/a?a=%FF"), asked(url="https://x.example/a?a=%FE"), "query 'a' differs"),
+        (asked(body=b"a=%FF", content_type=FORM), asked(body=b"a=%FE", content_type=FORM), "form field 'a' differs"),
         (asked(), asked(body=b"x"), "the body was recorded and not made"),
     ],
 )
 def test_what_means_something_else_is_told(made: Asked, recorded: Asked, said: str) -> None:
     assert [mismatch.words for mismatch in compare(made, recorded)] == [said]
+
+
+def test_a_replay_sends_no_datagram_and_looks_up_no_name() -> None:
+    nowhere = ("127.0.0.1", 9)
+    with socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+        asks: list[Callable[[], object]] = [
+            lambda: datagrams.sendto(b"x", nowhere),
+            lambda: datagrams.sendmsg([b"x"], (), 0, nowhere),
+            lambda: socket.gethostbyname("localhost"),
+            lambda: socket.gethostbyname_ex("localhost"),
+        ]
+        for ask in asks:
+            with network_blocked(), pytest.raises(NetworkUsed):
+                ask()
 
 
 def multipart(boundary: str, *parts: str) -> bytes:

@@ -28,11 +28,13 @@ STATUSES: Final[Mapping[str, int]] = {
 
 @attrs.frozen
 class Refusing:
-    """Writes the refusals of one operation, or of the vendor as a whole."""
+    """Writes the refusals of one operation, or of the vendor as a whole: then `known` is false, and any operation's
+    plan will do."""
 
     plan: Plan
     rules: Sequence[Rule]
     codecs: Mapping[str, Codec]
+    known: bool = True
 
     def answer(self, refused: Refused, wait: float | None = None) -> Draft:
         """The first form of this refusal that the spec's outcomes read as what it means."""
@@ -48,13 +50,14 @@ class Refusing:
 
     def _forms(self, refused: Refused, wait: float | None) -> Iterator[Draft]:
         """Rules of the spec for the word, then the built-in statuses, with the words where `errors` looks for them."""
+        graphql = self.known and self.plan.operation.graphql is not None
         for rule in self.rules:
             if rule.is_ != refused.word or rule.text is not None or (rule.does and self.plan.does not in rule.does):
                 continue
-            if self._is_graphql(rule) and self.plan.operation.graphql is None:
+            if self._is_graphql(rule) and not graphql:
                 continue
             yield self._of_rule(rule, refused, wait)
-        if self.plan.operation.graphql is not None and refused.word == "rejected":
+        if graphql and refused.word == "rejected":
             yield self._explained(Draft(status=200), refused)
         for status in dict.fromkeys([refused.status, STATUSES.get(refused.word, 400), 400, 422, 500]):
             if status:

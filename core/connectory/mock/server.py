@@ -348,9 +348,10 @@ class MockServer:
         return f"http://{host}{asked.path}{'?' + encode_query(pairs) if pairs else ''}"
 
     def _refusing(self, plan: Plan | None) -> Refusing:
-        plan = plan or next(iter(self.desks.values())).plan
-        own: Sequence[Any] = plan.operation.outcomes
-        return Refusing(plan, (*own, *self.spec.outcomes), self.registry.codecs)
+        """Without a plan no operation is known."""
+        some = plan or next(iter(self.desks.values())).plan
+        own: Sequence[Any] = some.operation.outcomes
+        return Refusing(some, (*own, *self.spec.outcomes), self.registry.codecs, known=plan is not None)
 
     def _refusal(self, plan: Plan | None, refused: Refused, wait: float | None = None) -> Reply:
         return self._reply(self._refusing(plan).answer(refused, wait), "json")

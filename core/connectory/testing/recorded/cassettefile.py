@@ -21,7 +21,7 @@ _META: Final[Mapping[str, type | tuple[type, ...]]] = {
     "recorded": dict,
     "clock": (int, float),
     "spec": dict,
-    "gives": (dict, type(None)),
+    "gives": dict,
 }
 _RECORDED: Final = ("server", "host", "at", "note")
 _MAY_LACK: Final = frozenset({"label", "limit", "settings"})
@@ -30,7 +30,6 @@ _SAID: Final = {
     int: "a whole number",
     dict: "a mapping",
     (int, float): "a number",
-    (dict, type(None)): "a mapping",
 }
 
 

@@ -122,9 +122,10 @@ def network_blocked() -> Iterator[None]:
         raise NetworkUsed(f"the network was asked for: {_address(arguments)}")
 
     with ExitStack() as stack:
-        for name in ("connect", "connect_ex"):
-            stack.enter_context(patch.object(socket.socket, name, refuse))
-        for name in ("create_connection", "getaddrinfo"):
+        for name in ("connect", "connect_ex", "sendto", "sendmsg"):
+            if hasattr(socket.socket, name):  # Windows has no sendmsg
+                stack.enter_context(patch.object(socket.socket, name, refuse))
+        for name in ("create_connection", "getaddrinfo", "gethostbyname", "gethostbyname_ex"):
             stack.enter_context(patch.object(socket, name, refuse))
         yield
 

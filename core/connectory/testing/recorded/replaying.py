@@ -336,9 +336,7 @@ def _bare(url: str) -> str:
 
 def _compare(loaded: Loaded, played: Played, cassette: Cassette) -> Iterator[Difference]:
     """What the call gave, against what it gave when it was recorded."""
-    if cassette.gives is None:
-        return
-    made, recorded = played.gives, cassette.gives
+    made, recorded = played.gives, cassette.gives or {}
     operation, blame = cassette.operation, played.blame
     if blame is None:
         if made != recorded:
