@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 import json
@@ -14,7 +15,9 @@ import attrs
 import pytest
 
 from connectory.testing.recorded.cassettes import Cassette, text_of
+from connectory.testing.recorded.cleaning import placeholder_token
 from connectory.testing.recorded.guarding import faults_in, redactor_of
+from connectory.testing.recorded.keeping import keep
 from connectory.testing.recorded.recording import Target, Wanted, record
 from connectory.testing.recorded.replaying import replay
 from connectory.testing.recorded.standins import stand_in
@@ -150,3 +153,24 @@ def test_a_value_in_a_link_keeps_the_way_it_is_written(tmp_path: Path) -> None:
     expected += [quote(email, safe="").lower()]
     assert links[:-1] == expected
     assert links[-1].endswith(f"%3Femail%3D{quote(email, safe='')}")
+
+
+def test_headers_are_kept_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for exchange in recorded(tmp_path, "people.list").exchanges:
+        for headers in (exchange.headers, exchange.answer_headers):
+            assert list(headers) == sorted(headers, key=str.lower)
+
+
+def test_a_token_that_ends_later_does_not_make_a_recording_another_one(tmp_path: Path) -> None:
+    def ending(moment: int) -> Cassette:
+        claims = base64.urlsafe_b64encode(json.dumps({"exp": moment}).encode()).decode().rstrip("=")
+        token = placeholder_token(f"eyJhbGciOiJub25lIn0.{claims}.c2ln", 1)
+        first, last = cassette.exchanges
+        first = attrs.evolve(first, answer=json.dumps({"access_token": token}).encode())
+        last = attrs.evolve(last, headers={**last.headers, "Authorization": f"Bearer {token}"})
+        return attrs.evolve(cassette, exchanges=(first, last))
+
+    cassette = recorded(tmp_path, "people.list")
+    assert keep(ending(1_800_000_000), tmp_path)[1]
+    assert not keep(ending(1_800_009_000), tmp_path)[1]
+    assert keep(cassette, tmp_path)[1]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from connectory.errors import ArgumentError, SpecError
 from connectory.testing.recorded.cassettes import Cassette, as_kept, cassette_file, read_cassette, twins, write_cassette
+
+_TOKEN: Final = re.compile(r"\beyJ[\w-]+\.eyJ[\w-]+\.placeholder\b")
+"""A JSON Web Token that a recording put there: it tells when the real one ended."""
 
 
 def keep(cassette: Cassette, folder: Path) -> tuple[Path, bool]:
@@ -45,11 +49,15 @@ def _before(file: Path) -> Cassette | None:
 
 
 def _telling(cassette: Cassette) -> Cassette:
-    """The cassette without what differs at every recording: when it was made, and counters among the headers."""
+    """The cassette without what differs at every recording: when it was made, its tokens end, counters in headers."""
     kept = as_kept(cassette)
     exchanges = tuple(
         attrs.evolve(
             exchange,
+            url=_TOKEN.sub("token", exchange.url),
+            headers={name: _TOKEN.sub("token", value) for name, value in exchange.headers.items()},
+            body=None if exchange.body is None else _without_tokens(exchange.body),
+            answer=_without_tokens(exchange.answer),
             answer_headers={
                 name: values for name, values in exchange.answer_headers.items() if not _counts(name, values)
             },
@@ -57,6 +65,10 @@ def _telling(cassette: Cassette) -> Cassette:
         for exchange in kept.exchanges
     )
     return attrs.evolve(kept, clock=0.0, recorded=attrs.evolve(kept.recorded, at=""), exchanges=exchanges)
+
+
+def _without_tokens(body: bytes) -> bytes:
+    return _TOKEN.sub("token", body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _counts(name: str, values: tuple[str, ...]) -> bool:

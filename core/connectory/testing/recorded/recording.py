@@ -191,13 +191,18 @@ def _exchange(request: Any, response: Mapping[str, Any]) -> Exchange:
     return Exchange(
         method=made.method,
         url=made.url,
-        headers=made.headers,
+        headers=_in_order(made.headers),
         body=made.body,
         status=response["status"]["code"],
         reason=response["status"]["message"] or "",
-        answer_headers={str(name): tuple(map(str, values)) for name, values in response["headers"].items()},
+        answer_headers=_in_order({str(name): tuple(map(str, held)) for name, held in response["headers"].items()}),
         answer=body if isinstance(body, bytes) else str(body).encode(),
     )
+
+
+def _in_order(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Headers by name: vcrpy gives them in another order at every run."""
+    return dict(sorted(headers.items(), key=lambda held: held[0].lower()))
 
 
 def _collect(connector: Connector, values: Mapping[str, Any]) -> Collecting:
