@@ -117,6 +117,20 @@ def test_a_second_writer_is_refused_and_names_the_first(database: str, monkeypat
         assert again.write([{"id": 2}]) == Written(1)
 
 
+def test_a_state_of_an_earlier_version_is_found_by_its_own_run_and_by_no_other(database: str) -> None:
+    with psycopg.connect(database) as earlier:
+        earlier.execute(
+            "CREATE TABLE _connectory_state (table_name text, pending boolean, run text, state bytea, counts text,"
+            " token text, saved_at timestamptz, PRIMARY KEY (table_name, pending))"
+        )
+        earlier.execute("INSERT INTO _connectory_state VALUES ('t', false, 'a', 'old', '{}', '', now())")
+    for run, state in (("b", None), ("a", b"old"), ("b", b"new")):
+        opened = open_postgres(database, "t", None, (), "append", run)
+        assert state_of(opened) == state
+        opened.write([{"id": 1}], state or b"new")
+        opened.close()
+
+
 def test_a_lock_is_waited_for_and_then_named(database: str) -> None:
     with table(database) as opened:
         opened.write([{"id": 1}])

@@ -236,3 +236,21 @@ def test_the_demo_needs_no_account_and_keeps_to_its_folder(tmp_path: Path) -> No
     }
     assert ("people", 180) in [(name, progress.rows) for name, progress in told]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "recipes"]
+
+
+def test_sql_that_fails_after_rows_were_written_does_not_say_that_nothing_was_sent(sync: Sync, tmp_path: Path) -> None:
+    text = """
+name: r
+from: {files: in.jsonl}
+change: select cast(v as integer) as v from records
+to: {duckdb: data/x.duckdb, table: t}
+"""
+    lines = ['{"v": "1"}\n'] * 25_000
+    (tmp_path / "in.jsonl").write_text("".join([*lines, '{"v": "x"}\n']))
+    report = sync(text)
+    [(written,)] = query(tmp_path, "select count(*) from t")
+    assert 0 < written <= 25_000
+    assert report.exit_code == 1
+    assert f"the first {written:,} rows were dealt with before" in str(report.error)
+    (tmp_path / "in.jsonl").write_text('{"v": "x"}\n')
+    assert sync(text.replace("name: r", "name: other")).exit_code == 2

@@ -15,7 +15,7 @@ import attrs
 
 from connectory.connecting import Parts, load_registry, open_project
 from connectory.destinations.destination import Destination
-from connectory.errors import ArgumentError, ConnectoryError, DestinationError
+from connectory.errors import ArgumentError, ConnectoryError, DestinationError, InputError, SourceError
 from connectory.limits.budgets import Restraint
 from connectory.limits.costs import Gate, always_open
 from connectory.recipes.checks import check_recipe
@@ -210,6 +210,10 @@ def _run(source: SourceReader, flow: Flow, gate: Gate) -> None:
                 source.forget()
     except Stopped:
         pass
+    except InputError as why:
+        # What is wrong in the recipe was found in a later chunk; "nothing was sent" would not be true.
+        told = f"{why}; the first {report.came:,} rows were dealt with before"
+        report.error = SourceError(told) if report.accounts.settled else why
     except ConnectoryError as why:
         report.error = why
     if report.error is not None:
