@@ -8,8 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from connectory.connecting import Parts, load_registry, open_project
+from connectory.plugins.registry import Registry
 from connectory.recipes.checks import check_recipe
 from connectory.recipes.context import Connectors, Context
+
+
+def surroundings(file: Path, root: Path | None) -> tuple[Path, Registry]:
+    """The folder that paths of a recipe are relative to, and the plug-ins of its project.
+
+    The folder is `root` where it is given, else the project, else the recipe's own folder. Raises InputError.
+    """
+    folder = file.resolve().parent
+    project = open_project(folder)
+    return root or (project.root if project else folder), load_registry(project.root if project else None)
 
 
 @contextmanager
@@ -24,9 +35,7 @@ def prepared(
     confirmed: bool = False,
 ) -> Iterator[Context]:
     """What reading and writing need. The connectors are closed in the end. Raises InputError."""
-    project = open_project(file.resolve().parent)
-    root = root or (project.root if project else file.resolve().parent)
-    registry = load_registry(project.root if project else None)
+    root, registry = surroundings(file, root)
     loaded = check_recipe(registry, file, root)
     connectors = Connectors(root, parts, profile, max_wait, settings)
     context = Context(

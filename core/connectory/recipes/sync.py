@@ -8,12 +8,13 @@ from __future__ import annotations
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from connectory.connecting import Parts, load_registry, open_project
+from connectory.connecting import Parts
 from connectory.destinations.destination import Destination
 from connectory.errors import ArgumentError, ConnectoryError, DestinationError, InputError, SourceError
 from connectory.limits.budgets import Restraint
@@ -23,6 +24,7 @@ from connectory.recipes.context import Connectors, Context
 from connectory.recipes.digest import changed_parts, digest_of
 from connectory.recipes.flow import Flow, Stopped
 from connectory.recipes.opening import open_source, open_target
+from connectory.recipes.preparing import surroundings
 from connectory.recipes.recipe import FromOperation, Recipe
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.running.stopping import Stop, Times
@@ -59,9 +61,7 @@ def run_recipe(
     """
     parts = parts or Parts()
     file = Path(file)
-    project = open_project(file.resolve().parent)
-    root = root or (project.root if project else file.resolve().parent)
-    registry = load_registry(project.root if project else None)
+    root, registry = surroundings(file, root)
     loaded = check_recipe(registry, file, root)
     parts = _courteous(parts, loaded.recipe)
     observer = _Observers([*observers, *([_Teller(on_progress)] if on_progress else [])])
@@ -82,18 +82,7 @@ def run_recipe(
     )
     started = parts.clock.monotonic()
     try:
-        source = opener(context)
-        try:
-            destination = open_target(context, source)
-            report.keys = getattr(destination, "keys", ()) or _keys(loaded.recipe) or source.keys
-            try:
-                server = _server(context) if opener is open_source else None
-                flow = _begin(context, destination, report, observer, keep_state=keep_state, server=server)
-                _run(source, flow, parts.gate)
-            finally:
-                destination.close()
-        finally:
-            source.close()
+        _carry(context, opener, report, observer)
     finally:
         connectors.close()
         report.calls = connectors.calls
@@ -101,6 +90,15 @@ def run_recipe(
     _check_sum(report)
     observer.ended(report)
     return report
+
+
+def _carry(context: Context, opener: Callable[[Context], SourceReader], report: Report, observer: Observer) -> None:
+    """Open both ends, carry the rows over, and let go of both."""
+    with closing(opener(context)) as source, closing(open_target(context, source)) as destination:
+        report.keys = getattr(destination, "keys", ()) or _keys(context.loaded.recipe) or source.keys
+        server = _server(context) if opener is open_source else None
+        flow = _begin(context, destination, report, observer, server)
+        _run(source, flow, context.parts.gate)
 
 
 def _keys(recipe: Recipe) -> tuple[str, ...]:
@@ -115,15 +113,7 @@ def _courteous(parts: Parts, recipe: Recipe) -> Parts:
     return attrs.evolve(parts, gate=Times(parts.clock, Stop(), hours=recipe.between).gate)
 
 
-def _begin(
-    context: Context,
-    destination: Destination,
-    report: Report,
-    observer: Observer,
-    *,
-    keep_state: bool,
-    server: str | None,
-) -> Flow:
+def _begin(context: Context, destination: Destination, report: Report, observer: Observer, server: str | None) -> Flow:
     """Where this start goes on: what was left half done is finished first, then the state is read."""
     left = destination.resume()
     digest = digest_of(context.loaded.recipe, server)
@@ -132,7 +122,7 @@ def _begin(
     kept = None if context.fresh else destination.read_state()
     state = State({}) if kept is None else read_state(kept.state)
     run = state.run
-    if kept is not None and not keep_state and (state.mark is not None or run is not None):
+    if kept is not None and not context.keep and (state.mark is not None or run is not None):
         _refuse_changed(report.recipe, changed_parts(state.recipe, digest))
     if run is not None and run.span != context.span and (context.span is not None or is_plan(run.span)):
         raise ArgumentError(f"{report.recipe}: run {run.id} is not at its end; let it end first, or use --full-refresh")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
-from connectory.connecting import Parts, load_registry, open_project
+from connectory.connecting import Parts
 from connectory.delivery.accounts import Accounts
 from connectory.delivery.journal import Held, read_held
 from connectory.delivery.journalfile import journal_path
@@ -16,6 +16,7 @@ from connectory.destinations.destination import Problem, Written
 from connectory.errors import ArgumentError, ConnectoryError
 from connectory.limits.budgets import Restraint
 from connectory.recipes.context import Connectors, Context
+from connectory.recipes.preparing import surroundings
 from connectory.recipes.pushing.calls import Row, record_fields
 from connectory.recipes.pushing.opening import open_target_operation
 from connectory.recipes.pushing.push import Push
@@ -76,9 +77,7 @@ def replay(
     """
     parts = parts or Parts()
     file = Path(file)
-    project = open_project(file.resolve().parent)
-    root = root or (project.root if project else file.resolve().parent)
-    registry = load_registry(project.root if project else None)
+    root, registry = surroundings(file, root)
     loaded = load_recipe(registry, file)
     parts = attrs.evolve(parts, restraint=Restraint(loaded.recipe.share, loaded.recipe.reserve))
     options = pushing_options(loaded)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from connectory.connecting import Parts, load_registry, open_project
+from connectory.connecting import Parts
 from connectory.destinations.destination import Problem, Written
 from connectory.errors import ConnectoryError, Interrupted, LimitReached
 from connectory.limits.budgets import Window
@@ -17,6 +17,7 @@ from connectory.limits.ledger import Ledger
 from connectory.limits.sqlite import SqliteLedger
 from connectory.recipes.context import Context
 from connectory.recipes.opening import open_source
+from connectory.recipes.preparing import surroundings
 from connectory.recipes.recipe import Recipe, load_recipe
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.running.locks import alone
@@ -111,9 +112,8 @@ def run(
     """
     parts, stop = parts or Parts(), stop or Stop()
     clock = StoppableClock(parts.clock, stop)
-    project = open_project(file.resolve().parent)
-    root = root or (project.root if project else file.resolve().parent)
-    recipe = load_recipe(load_registry(project.root if project else None), file).recipe
+    root, registry = surroundings(file, root)
+    recipe = load_recipe(registry, file).recipe
     times = Times(clock, stop, wishes.until, recipe.between)
     ledger = parts.ledger or SqliteLedger(clock=clock)
     parts = attrs.evolve(parts, ledger=ledger, clock=clock, gate=times.gate)
