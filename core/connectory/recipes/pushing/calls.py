@@ -77,9 +77,13 @@ class BatchCourier:
     _objects: bool = attrs.field(init=False)
     _texts: tuple[str, ...] = attrs.field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_objects", takes_objects(self.plan))
-        object.__setattr__(self, "_texts", text_fields(self.engine.spec, self.plan))
+    @_objects.default
+    def _takes_objects(self) -> bool:
+        return takes_objects(self.plan)
+
+    @_texts.default
+    def _text_fields(self) -> tuple[str, ...]:
+        return text_fields(self.engine.spec, self.plan)
 
     def wire(self, row: Row) -> Any:
         assert self.plan.item is not None
@@ -121,7 +125,17 @@ class SingleCourier:
     constants: Mapping[str, Any]
     root: Path
     only_new: bool
-    _places: dict[str, tuple[str | None, bool]] = attrs.Factory(dict)
+    _whole: Parameter | None = attrs.field(init=False)
+    _texts: tuple[str, ...] = attrs.field(init=False)
+    _places: dict[str, tuple[str | None, bool]] = attrs.field(init=False, factory=dict)  # of the columns met so far
+
+    @_whole.default
+    def _whole_of(self) -> Parameter | None:
+        return whole_of(self.plan, self.constants)
+
+    @_texts.default
+    def _text_fields(self) -> tuple[str, ...]:
+        return text_fields(self.engine.spec, self.plan)
 
     def wire(self, row: Row) -> Sending:
         given = self._spread(row)
@@ -137,7 +151,7 @@ class SingleCourier:
         arguments = wire.arguments
         if isinstance(arguments.body, Mapping):
             return arguments.body, self.plan.operation.body
-        whole = whole_of(self.plan, self.constants)
+        whole = self._whole
         if whole is None:
             return arguments.fields, None
         return getattr(arguments, whole.spot).get(whole.wire) or {}, whole.field.type
@@ -148,7 +162,7 @@ class SingleCourier:
     def _spread(self, row: Row) -> dict[str, Any]:
         """The arguments that a row's fields make."""
         given = dict(self.constants)
-        whole = whole_of(self.plan, self.constants)
+        whole = self._whole
         rest: dict[str, Any] = {}
         for column, value in row.items():
             if column not in self._places:
@@ -162,7 +176,7 @@ class SingleCourier:
                 known = [p.wire for p in self.plan.parameters.values()]
                 raise ValueFault(f"is no argument of {self.plan.name}{nearest(column, known)}", (column,))
         if whole is not None and (rest or whole.required):
-            given[whole.name] = _numbers_as_texts(rest, text_fields(self.engine.spec, self.plan))
+            given[whole.name] = _numbers_as_texts(rest, self._texts)
         return given
 
     def _fitting(self, name: str, value: Any) -> Any:

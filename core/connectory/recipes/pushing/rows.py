@@ -79,8 +79,9 @@ class Keys:
     names: tuple[str, ...]
     paths: tuple[AnswerPath, ...] = attrs.field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "paths", tuple(map(_path, self.names)))
+    @paths.default
+    def _paths(self) -> tuple[AnswerPath, ...]:
+        return tuple(map(_path, self.names))
 
     def of(self, row: Row) -> str | None:
         """The key as a text, the same for a number, a day or a UUID and for its text: the type of a column may change
