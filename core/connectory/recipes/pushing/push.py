@@ -42,7 +42,7 @@ class Binding:
 
 @attrs.define(eq=False)
 class Push:
-    """One open recipe of a vendor's operation. Made by `push_opening.open_push`."""
+    """One open recipe of a vendor's operation. Made by `opening.open_push`."""
 
     journal: Journal
     sorter: Sorter
@@ -231,9 +231,7 @@ class Push:
             self.journal.keep()
             return attrs.evolve(self._written(rows, fates, stopped), stopped=stopped)
         written = self._written(rows, fates, None)
-        settled = self._settled(rows, sorted_, fates, state, written, held or ())
-        arrived = [id_ for number, id_ in enumerate(held or (), 1) if id_ is not None and fates[number].word in GOOD]
-        self.journal.settle(attrs.evolve(settled, released=[*settled.released, *arrived]))
+        self.journal.settle(self._settled(rows, sorted_, fates, state, written, held or ()))
         return written
 
     def _written(self, rows: Sequence[Row], fates: Mapping[int, Fate], stopped: ConnectoryError | None) -> Written:
@@ -284,6 +282,8 @@ class Push:
                     accepted.append(Accepted(key, parcel.hash, kept, fate.id, self.journal.pass_, mended))
                 if key not in bad:
                     released += [one.id for one in before if _replaced(one, hash_, before_id)]
+                if before_id is not None:
+                    released.append(before_id)
             elif fate.fresh:
                 if key is not None and hash_ is not None:
                     taken = [one for one in before if one.key == key and (one.run == run or before_id)]
