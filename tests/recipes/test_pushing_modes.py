@@ -11,7 +11,7 @@ import pytest
 
 from connectory import ArgumentError, DestinationError, LimitReached, Parts, SpecError
 from connectory.commands.check import check_files
-from connectory.recipes.pushing.push import Recorder
+from connectory.recipes.pushing.recording import Recorder
 from connectory.recipes.pushing.replaying import held_rows
 from connectory.values.shapes import Plain, Record
 from emulators.twelvetraits import TwelveTraits

@@ -148,7 +148,7 @@ class _Tally:
             word = "held" if fate.word != "invalid" and not fate.fresh and fate.word != "unchanged" else fate.word
             self._count(word, fate.words, where)
             if key is not None:
-                self.seen.setdefault(key, sorted_.hashes.get(number, b""))
+                self.seen.setdefault(key, sorted_.hashes[number])
         self.calls += _calls(self.push.courier.plan, going)
 
     def _sort(self, row: Row, hash_: bytes, before: Accepted | None) -> None:

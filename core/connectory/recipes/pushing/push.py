@@ -9,6 +9,7 @@ When the vendor cannot be used any more, the chunk stays in the journal, and the
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -21,6 +22,7 @@ from connectory.destinations.destination import Kept, Problem, Written
 from connectory.errors import ConnectoryError, DestinationError
 from connectory.recipes.pushing.calls import ROWS_OF_SINGLE_CALLS, Courier, Row, fingerprint
 from connectory.recipes.pushing.lookup import Lookup
+from connectory.recipes.pushing.recording import Recorder
 from connectory.recipes.pushing.rejects import Mended, RejectsFile
 from connectory.recipes.pushing.removing import Remover
 from connectory.recipes.pushing.rows import GOOD, TWICE, Fate, Parcel, Sorted, Sorter, follow, keepable
@@ -209,7 +211,7 @@ class Push:
         return self._deliver(absent, fates)
 
     def _deliver(self, parcels: Sequence[Parcel], fates: dict[int, Fate]) -> ConnectoryError | None:
-        recorder = Recorder(self.journal, parcels, fates)
+        recorder = _Recorder(self.journal, [parcel.number for parcel in parcels], parcels, fates)
         stopped = None
         for result in self.courier.send([parcel.wire for parcel in parcels], recorder):
             if isinstance(result, ConnectoryError):
@@ -269,10 +271,10 @@ class Push:
         sent = {parcel.number: parcel for parcel in sorted_.parcels}
         accepted, held, released = [], [], []
         bad = {sorted_.keys.get(n) for n, fate in fates.items() if fate.word not in GOOD and fate.code != TWICE}
-        firsts: dict[str, bytes | None] = {}  # of each key whose row is held here
+        firsts: dict[str, bytes] = {}  # of each key whose row is held here
         for number, fate in sorted(fates.items()):
             key, parcel = sorted_.keys.get(number), sent.get(number)
-            hash_ = sorted_.hashes.get(number)
+            hash_ = sorted_.hashes[number]
             before = sorted_.held.get(key, ()) if key is not None else ()
             before_id = replaced[number - 1] if replaced else None
             if fate.word in GOOD:
@@ -285,7 +287,7 @@ class Push:
                 if before_id is not None:
                     released.append(before_id)
             elif fate.fresh:
-                if key is not None and hash_ is not None:
+                if key is not None:
                     taken = [one for one in before if one.key == key and (one.run == run or before_id)]
                     further = any(one.id != before_id and one.hash != hash_ for one in taken)
                     if fate.code == TWICE or further or firsts.setdefault(key, hash_) != hash_:
@@ -295,9 +297,7 @@ class Push:
         seen = [key for n, key in sorted_.keys.items() if self.remover is not None or fates[n].word == "unchanged"]
         return Settled(state=state, counts=written.counts, accepted=accepted, seen=seen, held=held, released=released)
 
-    def _held(
-        self, row: Row, key: str | None, hash_: bytes | None, fate: Fate, run: str, before_id: int | None
-    ) -> Held:
+    def _held(self, row: Row, key: str | None, hash_: bytes, fate: Fate, run: str, before_id: int | None) -> Held:
         kept = keepable(row)
         if key is None and self.sorter.keys.names:  # the same row without a key comes again in the next run
             key = f"#{fingerprint(kept).hex()}"
@@ -332,18 +332,12 @@ _KEYS: Final = uuid.UUID("5a1c6d0e-7c3b-5d55-9f0e-3d1f0c8a7b21")
 
 
 @attrs.define(eq=False)
-class Recorder:
-    """Writes each request into the journal before it leaves, and what became of it when it is over."""
+class _Recorder(Recorder):
+    """Counts how often each row was sent, and keeps what became of it."""
 
-    journal: Journal
     parcels: Sequence[Parcel]
     fates: dict[int, Fate]
-    _rows: Sequence[int] = ()
-    _away: bool = False
-    _tries: dict[int, int] = attrs.Factory(dict)
-
-    def going(self, rows: Sequence[int]) -> None:
-        self._rows, self._away = [self.parcels[row - 1].number for row in rows], False
+    _tries: Counter[int] = attrs.field(init=False, factory=Counter)
 
     def key(self) -> str:
         """Known by the chunk and its rows, which a restart finds in the journal."""
@@ -351,28 +345,18 @@ class Recorder:
 
     def flight(self, away: bool) -> None:
         if away:
-            for number in self._rows:
-                self._tries[number] = self._tries.get(number, 0) + 1
-            if not self._away:
-                self.journal.depart(self._rows)
-        elif self._away:
-            self.journal.come_back()
-        self._away = away
+            self._tries.update(self._rows)
+        super().flight(away)
 
-    def told(self, results: Sequence[ItemResult]) -> None:
-        outcomes = []
-        for result in results:
-            parcel = self.parcels[result.row - 1]
-            attempts = parcel.attempts + self._tries.get(parcel.number, 0)
-            fate = Fate(result.word, result.words, "", result.code, result.status, result.id, attempts)
-            outcomes.append(_outcome(parcel.number, fate))
-            self.fates[parcel.number] = fate
-        if self._away or outcomes:
-            self.journal.come_back(outcomes)
-        self._away = False
+    def outcome(self, result: ItemResult) -> Outcome:
+        parcel = self.parcels[result.row - 1]
+        attempts = parcel.attempts + self._tries[parcel.number]
+        fate = Fate(result.word, result.words, "", result.code, result.status, result.id, attempts)
+        self.fates[parcel.number] = fate
+        return _outcome(parcel.number, fate)
 
 
-def _replaced(held: Held, hash_: bytes | None, before_id: int | None) -> bool:
+def _replaced(held: Held, hash_: bytes, before_id: int | None) -> bool:
     """Whether a good row of its key stands for a held one. Of a replay it may have been mended to another's key."""
     return held.hash == hash_ or (before_id in (None, held.id) and held.code != TWICE)
 

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import attrs
 
-from connectory.delivery.accounts import ItemResult
-from connectory.delivery.journal import Chunk, Journal, Outcome, Settled, UnderWay
+from connectory.delivery.journal import Chunk, Journal, Settled, UnderWay
 from connectory.destinations.destination import Written
 from connectory.errors import ConnectoryError, DestinationError
 from connectory.operation import Plan
 from connectory.recipes.pushing.calls import ROWS_OF_SINGLE_CALLS, Courier, Row, item_type, takes_objects
+from connectory.recipes.pushing.recording import Recorder
 from connectory.recipes.pushing.rows import Keys
 from connectory.recipes.state import dump, load
 from connectory.spec.naming import snake
@@ -90,7 +90,7 @@ class Remover:
                 words[number] = "invalid"
                 refused.append(f"{one['key']}: {fault}")
         stopped = None
-        for result in self.courier.send(wires, _Recorder(journal, numbers)):
+        for result in self.courier.send(wires, Recorder(journal, numbers)):
             if isinstance(result, ConnectoryError):
                 stopped = result
             elif result.word != "not_tried":
@@ -104,35 +104,6 @@ class Remover:
             return 0, refused, stopped
         journal.settle(Settled(removed=removed))
         return len(removed), refused, None
-
-
-@attrs.define(eq=False)
-class _Recorder:
-    """Writes each removal into the journal before it leaves and when it is over."""
-
-    journal: Journal
-    numbers: Sequence[int]
-    _rows: Sequence[int] = ()
-    _away: bool = False
-
-    def key(self) -> str:
-        return ""
-
-    def going(self, rows: Sequence[int]) -> None:
-        self._rows, self._away = [self.numbers[row - 1] for row in rows], False
-
-    def flight(self, away: bool) -> None:
-        if away and not self._away:
-            self.journal.depart(self._rows)
-        elif not away and self._away:
-            self.journal.come_back()
-        self._away = away
-
-    def told(self, results: Sequence[ItemResult]) -> None:
-        outcomes = [Outcome(self.numbers[one.row - 1], one.word, one.words, one.code, one.status) for one in results]
-        if self._away or outcomes:
-            self.journal.come_back(outcomes)
-        self._away = False
 
 
 def removal_row(plan: Plan, keys: Keys, row: Row, id_: Any) -> Row:

@@ -50,8 +50,8 @@ class Parcel:
 
 @attrs.frozen
 class Sorted:
-    """One chunk: what is sent, what is settled without, every row's key and hash where they are known, and what the
-    journal holds under these keys. `twins` are rows that equal an earlier one of the chunk, with its number."""
+    """One chunk: what is sent, what is settled without, every row's hash, and its key where it is known, and what
+    the journal holds under these keys. `twins` are rows that equal an earlier one of the chunk, with its number."""
 
     parcels: Sequence[Parcel]
     fates: Mapping[int, Fate]
@@ -142,11 +142,12 @@ class Sorter:
         twins: dict[int, int] = {}
         for number, wire in seen.wires.items():
             key, hash_ = seen.keys.get(number), seen.hashes[number]
+            replaces = held[number - 1] if held is not None else None
             if key is None:
                 if held is None and self._waits_for_a_decision(rows[number - 1]):
                     fates[number] = Fate("unknown", "the same row is held for a decision", fresh=False)
                     continue
-                parcels.append(Parcel(number, rows[number - 1], wire, None, hash_, held[number - 1] if held else None))
+                parcels.append(Parcel(number, rows[number - 1], wire, None, hash_, replaces))
                 continue
             there, before = accepted.get(key), kept.get(key, ())
             fate = None
@@ -161,7 +162,6 @@ class Sorter:
             if fate is not None:
                 fates[number] = fate
                 continue
-            replaces = held[number - 1] if held is not None else None
             attempts = next((one.attempts for one in before if replaces == one.id or one.hash == hash_), 0)
             parcels.append(Parcel(number, rows[number - 1], wire, key, hash_, replaces, attempts))
         return Sorted(parcels, follow(twins, fates), seen.keys, seen.hashes, accepted, kept, twins)
