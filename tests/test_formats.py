@@ -48,12 +48,26 @@ def test_lines_come_back_as_they_were_written(values: list[Any]) -> None:
     assert read(written(values)) == values
 
 
-def zipped(*files: bytes) -> bytes:
+def zipped(*files: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", method) as archive:
         for number, body in enumerate(files):
             archive.writestr(f"part{number}.csv", body)
     return out.getvalue()
+
+
+METHODS = {
+    "damaged deflate": zipfile.ZIP_DEFLATED,
+    "damaged bzip2": zipfile.ZIP_BZIP2,
+    "damaged lzma": zipfile.ZIP_LZMA,
+}
+
+
+def damaged(method: int) -> bytes:
+    """An archive whose directory is whole, but not what it leads to."""
+    body = zipped(bytes(range(256)), method=method)
+    start = 30 + len("part0.csv") + 4  # behind the local header and the first bytes, which say how to go on
+    return body[:start] + b"\xff" * 16 + body[start + 16 :]
 
 
 TABLE = b'id,name,since,paid,tags\n007,"Ann, the first",2026-05-20T18:25:43Z,12.50,a\n8,,,,\n'
@@ -87,8 +101,9 @@ types: {Person: {id: int! key, name: str, since: datetime, paid: decimal, tags: 
         (gzip.compress(b"a\n1\n")[:-9], "gzip file that cannot be unpacked"),
         (zipped(b"a\n", b"b\n"), "zip archive of 2 files"),
         (zipped(b"a\n")[:-30], "zip archive that cannot be unpacked"),
+        *((damaged(method), "zip archive that cannot be unpacked") for method in METHODS.values()),
     ],
-    ids=["twice", "ragged", "open quote", "no text", "cut gzip", "two files", "cut zip"],
+    ids=["twice", "ragged", "open quote", "no text", "cut gzip", "two files", "cut zip", *METHODS],
 )
 def test_what_is_no_table_is_an_error_and_never_no_rows(body: bytes, message: str) -> None:
     read = FORMATS["csv"].read

@@ -55,7 +55,9 @@ def _unzip(body: bytes) -> bytes:
                 raise Undecodable(f"a zip archive of more than the {_LIMITS.max_bytes:,} bytes allowed")
             with archive.open(files[0]) as opened:
                 found = opened.read(_LIMITS.max_bytes + 1)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as why:
+    except Undecodable:
+        raise
+    except Exception as why:  # every kind of compression and encryption has an error class of its own
         raise Undecodable(f"a zip archive that cannot be unpacked: {why}") from None
     if len(found) > _LIMITS.max_bytes:
         raise Undecodable(f"a zip archive of more than the {_LIMITS.max_bytes:,} bytes allowed")
