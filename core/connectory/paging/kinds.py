@@ -36,7 +36,6 @@ class Cursor:
 
     cursor: Slot = word("the parameter")
     next: Place = word("the next cursor")
-    resumable: bool = word("the last cursor stays good for the next run", False)
 
 
 @attrs.frozen(kw_only=True)
