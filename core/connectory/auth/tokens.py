@@ -121,7 +121,7 @@ class TokenStore:
                 return self._lead(flight, digest, clock, fetch)
             if not flight.landed.wait(self._patience):
                 self._say(f"waited {self._patience:g} s for another thread's login; this one logs in for itself")
-                return self._exchange(digest, clock, fetch)
+                return self._exchange(digest, fetch)
             if flight.error is not None:
                 raise flight.error
             if flight.token is not None and flight.token.exchange not in self._refused:
@@ -173,12 +173,12 @@ class TokenStore:
                     self._say(f"waited {self._patience:g} s for another process's login; this one logs in for itself")
                     break
                 clock.sleep(_POLL * (1 + clock.random()))
-            return self._stored(digest, clock) or self._exchange(digest, clock, fetch)
+            return self._stored(digest, clock) or self._exchange(digest, fetch)
         finally:
             if lock is not None:
                 lock.release()
 
-    def _exchange(self, digest: str, clock: Clock, fetch: Callable[[], Token]) -> Token:
+    def _exchange(self, digest: str, fetch: Callable[[], Token]) -> Token:
         token = attrs.evolve(fetch(), exchange=uuid.uuid4().hex)
         self._memory[digest] = token
         self._write(digest, token)

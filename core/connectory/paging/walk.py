@@ -228,7 +228,7 @@ class Walk:
             if self.pager.more:
                 raise PagingError(f"{self.name}: the vendor says there are more pages, but not how to ask for them")
             return None
-        if self.pager.more or self._leads_on(page):
+        if self.pager.more or self._leads_on():
             return following
         pages = self._stated_pages(page.answer)
         if pages is not None:
@@ -238,7 +238,7 @@ class Walk:
         short = not page.records or (self.pager.largest is not None and len(page.records) < self.pager.largest)
         return None if short else following
 
-    def _leads_on(self, page: Page) -> bool:
+    def _leads_on(self) -> bool:
         """Whether the answer itself holds the way to the next page, so that an empty page need not be the last."""
         return self.kind.ahead is None and self.pager.use != "last_record"
 

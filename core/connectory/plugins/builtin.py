@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from connectory.destinations.kinds import DESTINATIONS
@@ -56,11 +56,6 @@ def connectory_codecs() -> Mapping[str, Codec]:
 @hookimpl
 def connectory_formats() -> Mapping[str, Format]:
     return FORMATS
-
-
-@hookimpl
-def connectory_filters() -> Mapping[str, Callable[..., Any]]:
-    return {}
 
 
 @hookimpl

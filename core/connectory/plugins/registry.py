@@ -106,8 +106,8 @@ def load_registry(project: Path | None = None) -> Registry:
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as why:
-        raise PluginError(_misspelt(str(why), manager)) from None
-    packaged = _packaged_specs(manager, plugins)
+        raise PluginError(_misspelt(str(why))) from None
+    packaged = _packaged_specs(manager)
     own = {} if project is None else _spec_files((project / "specs").glob("*.yaml"), str(project))
     tables: dict[str, Any] = {table: _table(manager, table) for table in _TABLES}
     return Registry(plugins=tuple(plugins), broken=broken, specs={**packaged, **own}, packaged=packaged, **tables)
@@ -193,7 +193,7 @@ def _check_kind(plugin: str, table: str, word: str, kind: Any) -> None:
     )
 
 
-def _packaged_specs(manager: pluggy.PluginManager, plugins: list[Plugin]) -> dict[str, SpecFile]:
+def _packaged_specs(manager: pluggy.PluginManager) -> dict[str, SpecFile]:
     merged: dict[str, SpecFile] = {}
     for plugin, files in _call_hook(manager, "connectory_specs"):
         for vendor, spec in _spec_files(files, plugin.partition(":")[0]).items():
@@ -208,7 +208,7 @@ def _spec_files(files: Iterable[Traversable], origin: str) -> dict[str, SpecFile
     return {vendor: SpecFile(vendor, named[vendor], origin) for vendor in sorted(named)}
 
 
-def _misspelt(message: str, manager: pluggy.PluginManager) -> str:
+def _misspelt(message: str) -> str:
     known = [hook for hook in dir(hookspecs) if hook.startswith("connectory_")]
     wrong = next((word.strip("'\"") for word in message.split() if word.strip("'\"").startswith("connectory_")), "")
     return f"{message}{nearest(wrong, known)}" if wrong else message
