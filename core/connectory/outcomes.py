@@ -104,7 +104,7 @@ def _compile(rule: Rule, kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, 
             return None
         if not conditions_hold(rule.body, answer.data):
             return None
-        if not all(test_holds(test, [answer.headers.get(name, MISSING)]) for name, test in rule.headers.items()):
+        if not all(condition_holds(test, [answer.headers.get(name, MISSING)]) for name, test in rule.headers.items()):
             return None
         if pattern is not None and not pattern.search(answer.text):
             return None
@@ -149,10 +149,10 @@ def parse_statuses(text: str) -> tuple[int, int]:
 
 def conditions_hold(conditions: Conditions, data: Any) -> bool:
     """Whether every condition holds on a decoded body."""
-    return all(test_holds(test, list(path.each(data)) or [MISSING]) for path, test in conditions.items())
+    return all(condition_holds(test, list(path.each(data)) or [MISSING]) for path, test in conditions.items())
 
 
-def test_holds(test: Test, values: Sequence[Any]) -> bool:
+def condition_holds(test: Test, values: Sequence[Any]) -> bool:
     """Whether a condition holds for any of the values found (one MISSING when nothing was)."""
     there = any(value is not MISSING and value not in (None, "", [], {}) for value in values)
     if test.exists is not None and there != test.exists:
