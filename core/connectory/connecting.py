@@ -26,7 +26,8 @@ from connectory.limits.costs import Costs, Gate, always_open
 from connectory.limits.ledger import Ledger
 from connectory.limits.sqlite import SqliteLedger
 from connectory.messages import origin_of
-from connectory.outcomes import compile_rules
+from connectory.operation import builtin_judge
+from connectory.outcomes import Judge, compile_rules
 from connectory.plugins.registry import Registry
 from connectory.plugins.registry import load_registry as _load_registry
 from connectory.retry import DEFAULT, Policy
@@ -242,7 +243,10 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
     def render(text: str, known: Mapping[str, Any]) -> str | None:
         return compile_expression(text, registry.filters).render_optional(known) if "{{" in text else text
 
-    base = _base(spec, settings.get("server"), lambda text: render(text, names))
+    def by_settings(text: str) -> str | None:
+        return render(text, names)
+
+    base = _base(spec, settings.get("server"), by_settings)
     concurrency, limits = _concurrency(spec, settings.get("concurrent"))
     budgets = {
         name: attrs.evolve(_budget(spec, name, limit, limits[name], settings, base), restraint=parts.restraint)
@@ -250,7 +254,7 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
     }
     number, auth = _choose_auth(spec, names)
     options = TransportOptions(pool_size=max(10, concurrency), allow_http=bool(settings.get("allow_http")))
-    bases = {name: _rendered_server(spec, name, lambda text: render(text, names)) for name in spec.servers}
+    bases = {name: _rendered_server(spec, name, by_settings) for name in spec.servers}
     elsewhere = "://" in str(settings.get("server") or "")
     if elsewhere:
         bases = dict.fromkeys(bases, base)
@@ -293,22 +297,18 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
     )
 
 
-def _token_judges(spec: Spec, registry: Registry) -> tuple[Any, ...]:
-    kind = registry.outcomes["status"]
-    options = kind.options()
-    return (
-        *compile_rules(spec.outcomes, registry.outcomes, registry.codecs, "read"),
-        lambda answer: kind.judge(options, answer),
-    )
+def _token_judges(spec: Spec, registry: Registry) -> tuple[Judge, ...]:
+    rules = compile_rules(spec.outcomes, registry.outcomes, registry.codecs, "read")
+    return (*rules, builtin_judge(registry, "status"))
 
 
-def _rendered_server(spec: Spec, name: str, render: Any) -> str:
+def _rendered_server(spec: Spec, name: str, render: Callable[[str], str | None]) -> str:
     """The base URL; one that a login's answer tells is a template still."""
     template = str(spec.servers[name])
     return template if names_kept(template) else render(template) or ""
 
 
-def _base(spec: Spec, server: Any, render: Any) -> str:
+def _base(spec: Spec, server: Any, render: Callable[[str], str | None]) -> str:
     """The base URL: a server of the spec by name, or a URL given."""
     if server is None:
         return _rendered_server(spec, next(iter(spec.servers)), render)

@@ -66,7 +66,7 @@ class Call:
             raise stopped
 
     def _deliver(self, plan: Plan, given: dict[str, Any]) -> Delivery:
-        name = items_name(plan)
+        name = plan.items_name
         if name not in given:
             raise ArgumentError(f"{plan.name}: '{name}' is required: the items to send, any iterable")
         items = _checked_items(given.pop(name))
@@ -97,7 +97,7 @@ class Call:
         if len(args) > 1:
             raise ArgumentError(f"{plan.name}: one argument may stand without its name, got {len(args)}")
         name = (
-            items_name(plan)
+            plan.items_name
             if plan.operation.batch
             else "body"
             if "body" in plan.parameters
@@ -128,11 +128,6 @@ class Call:
 
     def __repr__(self) -> str:
         return f"<{self._engine.spec.name} {self._name}>"
-
-
-def items_name(plan: Plan) -> str:
-    """The caller's name of a batch's items."""
-    return next((p.name for p in plan.parameters.values() if p.wire == plan.items), "items")
 
 
 def _checked_items(items: Any) -> Iterable[Any]:

@@ -14,7 +14,7 @@ import msgspec
 
 from connectory.calls import Purpose
 from connectory.errors import CallError, ConnectoryError, LimitReached, PluginError, SpecError
-from connectory.invoke import Engine, render_deep
+from connectory.invoke import Engine
 from connectory.messages import Request
 from connectory.plugins.kinds import Discovered as Found
 from connectory.request import cookie_header
@@ -88,12 +88,11 @@ def _caller(engine: Engine) -> Callable[..., Any]:
         format=engine.registry.formats["json"],
     )
 
-    def constants(texts: Mapping[str, Any]) -> dict[str, str]:
-        rendered = render_deep(dict(texts), lambda text: line.render(text, engine.settings))
-        return {name: str(value) for name, value in rendered.items() if value is not None}
+    def constants(spot: str) -> dict[str, str]:
+        return {name: str(value) for name, value in engine.texts(spec.send, spot).items()}
 
-    cookies = constants(spec.send.cookies)
-    headers = {"Accept": "application/json", **constants(spec.send.headers)}
+    cookies = constants("cookies")
+    headers = {"Accept": "application/json", **constants("headers")}
     headers |= {"Cookie": cookie_header(cookies)} if cookies else {}
 
     def call(method: str, path: str, query: Query = (), body: Any = None) -> Any:
@@ -104,7 +103,7 @@ def _caller(engine: Engine) -> Callable[..., Any]:
         request = Request(
             method=method,
             url=line.settled(line.base).rstrip("/") + path,
-            query=tuple({**constants(spec.send.query), **pairs}.items()),
+            query=tuple({**constants("query"), **pairs}.items()),
             headers=sent,
             body=None if body is None else msgspec.json.encode(body),
         )

@@ -98,13 +98,14 @@ class Engine:
         """What vendor and operation always send; the operation's own win."""
         own, vendor = plan.operation.send, self.spec.send
         spots = {
-            name: {**self._texts(vendor, name), **self._texts(own, name)}
+            name: {**self.texts(vendor, name), **self.texts(own, name)}
             for name in ("headers", "query", "cookies", "fields", "variables")
         }
         has_body = plan.operation.method not in ("get", "delete") or bool(own.fields)
         return Constants(**{**spots, "fields": spots["fields"] if has_body else {}})
 
-    def _texts(self, send: Send, spot: str) -> dict[str, Any]:
+    def texts(self, send: Send, spot: str) -> dict[str, Any]:
+        """What is sent in one place, rendered; what names a setting that is not given is left out."""
         rendered = {name: render_deep(value, self._render) for name, value in getattr(send, spot).items()}
         return {name: value for name, value in rendered.items() if value is not None}
 
@@ -351,8 +352,7 @@ class Engine:
             return self.line.exchange(purpose, self.request(plan, filled, key=watch.key()))[1]
 
         def take_steps(wire: list[Any]) -> Answer:
-            items = next(p.name for p in plan.parameters.values() if p.wire == plan.items)
-            return answer_of(self._flow(plan, {**given, items: wire}).run(watch.flight))
+            return answer_of(self._flow(plan, {**given, plan.items_name: wire}).run(watch.flight))
 
         fields = named_item_type(self.spec, plan)
         assumed = f"operations/{plan.name}/batch/atomic" in self.spec.assumed

@@ -105,6 +105,11 @@ class Plan:
         """Where the batched list goes: a parameter's wire name, or nothing for the whole body."""
         return (self.items,) if self.items else ()
 
+    @property
+    def items_name(self) -> str:
+        """The caller's name of a batch's items."""
+        return next((p.name for p in self.parameters.values() if p.wire == self.items), "items")
+
 
 def styles_of(spec: Spec, operation: Operation, body: str) -> Styles:
     """The operation's exceptions over the vendor's over the built-in; `body` is the rendered `wire.body`."""
@@ -160,7 +165,7 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
     item_type = _item_type(operation, parameters)
     rules = (*operation.outcomes, *spec.outcomes)
     tables = ("graphql", "status") if operation.graphql is not None else ("status",)
-    builtin = tuple(_builtin_judge(registry, table) for table in tables)
+    builtin = tuple(builtin_judge(registry, table) for table in tables)
     return Plan(
         name=name,
         operation=operation,
@@ -170,9 +175,7 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
         parameters=parameters,
         pager=pager,
         pager_kind=registry.pagers[pager.use] if pager else None,
-        records=last.records
-        if last
-        else operation.records or (pager.records if pager else None) or (Records(path=_WHOLE) if pager else None),
+        records=last.records if last else _records(operation, pager),
         read=last.read
         if last and operation.returns == ANY
         else readers_of(spec, registry, styles).of(operation.returns),
@@ -197,7 +200,8 @@ def limits_of_all(spec: Spec) -> tuple[str, ...]:
     return tuple(name for name, limit in spec.limits.items() if limit.for_ == "all")
 
 
-def _builtin_judge(registry: Registry, table: str) -> Judge:
+def builtin_judge(registry: Registry, table: str) -> Judge:
+    """What one of the built-in tables says of an answer."""
     kind = registry.outcomes[table]
     options = kind.options()
     return lambda answer: kind.judge(options, answer)

@@ -221,11 +221,10 @@ def _deliver(connector: Connector, plan: Plan, task: Task) -> int:
     from connectory.commands.arguments import parse_arguments
     from connectory.commands.items import open_items
     from connectory.commands.output import open_output
-    from connectory.describe.operations import items_word
     from connectory.operation import bind, named_item_type
 
     given = parse_arguments(plan, task.words)
-    name = items_word(plan)
+    name = plan.items_name
     data = _items_source(plan, task, name in given)
     bind(plan, {key: value for key, value in given.items() if key != name}, filled=plan.key)
     _be_sure(connector, plan, given, task)

@@ -235,15 +235,14 @@ def _given(loaded: Loaded, plan: Plan, wish: Wish) -> dict[str, Any]:
     """The arguments of one call. Raises ArgumentError."""
     from connectory.commands.arguments import parse_arguments
     from connectory.commands.items import into_arguments, open_items, read_body
-    from connectory.connector import items_name
     from connectory.operation import bind, named_item_type
 
     given = parse_arguments(plan, wish.words)
     if plan.operation.batch is not None:
         if wish.data is not None:
             with open_items(wish.data, sys.stdin.buffer, named_item_type(loaded.spec, plan)) as items:
-                given[items_name(plan)] = list(items)
-        bind(plan, {k: v for k, v in given.items() if k != items_name(plan)}, filled=plan.key)
+                given[plan.items_name] = list(items)
+        bind(plan, {k: v for k, v in given.items() if k != plan.items_name}, filled=plan.key)
         return given
     if wish.data is not None:
         given |= into_arguments(plan, read_body(wish.data, sys.stdin.buffer))

@@ -223,9 +223,8 @@ def _returns(plan: Plan) -> str:
 
 def _parameters(plan: Plan) -> Iterator[str]:
     """The arguments as in a call: the items, the body or the first may stand without its name, the others may not."""
-    from connectory.describe.operations import items_word
 
-    many = items_word(plan) if plan.operation.batch is not None else None
+    many = plan.items_name if plan.operation.batch is not None else None
     first = many or ("body" if "body" in plan.parameters else next(iter(plan.parameters), None))
     if first is None:
         return

@@ -104,11 +104,6 @@ def _items_row(plan: Plan) -> Iterator[tuple[str, str, str]]:
         yield "items", f"{plan.operation.body or 'list of any'}!", "what to send: any iterable, of any length [body]"
 
 
-def items_word(plan: Plan) -> str:
-    """The caller's name of a batch's items."""
-    return next((p.name for p in plan.parameters.values() if p.wire == plan.items), "items")
-
-
 def _calls(spec: Spec, plan: Plan) -> list[str]:
     given = _example_arguments(plan)
     return words.columns(
@@ -128,7 +123,7 @@ def _example_arguments(plan: Plan) -> dict[str, Any]:
 
 
 def _python(plan: Plan, given: Mapping[str, Any]) -> str:
-    many = items_word(plan) if plan.operation.batch else None
+    many = plan.items_name if plan.operation.batch else None
     named = [f"{name}={value!r}" for name, value in given.items() if name not in (many, "body")]
     first = [many] if many else [repr(given["body"])] if "body" in given else []
     return ", ".join([*first, *named])
@@ -136,7 +131,7 @@ def _python(plan: Plan, given: Mapping[str, Any]) -> str:
 
 def command_line(spec: Spec, plan: Plan, given: Mapping[str, Any]) -> str:
     """The same call as a command."""
-    many = items_word(plan) if plan.operation.batch else None
+    many = plan.items_name if plan.operation.batch else None
     parts = ["connectory", "call", spec.name, plan.name]
     for name, value in given.items():
         if name in (many, "body"):
@@ -192,23 +187,24 @@ def _mark_rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield field, f"changed records only, by {words.joined(filters)}"
 
 
+def _filled(link: Link | Recursion) -> str:
+    return words.joined(f"{wire} from {path}" for wire, path in link.with_.items())
+
+
 def _detail(link: Link) -> list[str]:
-    pairs = words.joined(f"{wire} from {path}" for wire, path in link.with_.items())
-    return words.paragraph(f"complete=True (--complete) asks {link.operation} for each record ({pairs}).")
+    return words.paragraph(f"complete=True (--complete) asks {link.operation} for each record ({_filled(link)}).")
 
 
 def _recursion(link: Recursion) -> list[str]:
-    pairs = words.joined(f"{wire} from {path}" for wire, path in link.with_.items())
     return words.paragraph(
-        f"recurse=True (--recurse) reads what is inside of its records too ({pairs}), level by level."
+        f"recurse=True (--recurse) reads what is inside of its records too ({_filled(link)}), level by level."
     )
 
 
 def _parent(link: Link) -> list[str]:
-    pairs = words.joined(f"{wire} from {path}" for wire, path in link.with_.items())
     kept = f" Each record also holds {words.joined(link.keep)} of its parent." if link.keep else ""
     return words.paragraph(
-        f"parents=True (--parents) calls it once for each record of {link.operation} ({pairs}).{kept}"
+        f"parents=True (--parents) calls it once for each record of {link.operation} ({_filled(link)}).{kept}"
     )
 
 

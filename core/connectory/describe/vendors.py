@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from connectory.describe import words
 from connectory.describe.facts import builtin_outcomes, describe_limits, describe_servers, describe_settings, rule_words
 from connectory.describe.operations import effect_words
-from connectory.operation import Plan, make_plan
+from connectory.operation import Plan, make_plan, wire_body
 from connectory.plugins.registry import Registry
 from connectory.spec.expressions import compile_expression, expression_names
 from connectory.spec.language import Auth, Spec, Token, effect
@@ -16,7 +16,7 @@ from connectory.spec.language import Auth, Spec, Token, effect
 def plan_of(spec: Spec, registry: Registry, name: str) -> Plan:
     """The plan of an operation as it is without any setting given: defaults stand in for them."""
     defaults = {key: setting.default for key, setting in spec.settings.items()}
-    written = str(spec.operations[name].wire.body or spec.wire.body or "json")
+    written = wire_body(spec, spec.operations[name])
     body = compile_expression(written, registry.filters).render_optional(defaults) if "{{" in written else written
     return make_plan(spec, registry, name, body=body or "json")
 

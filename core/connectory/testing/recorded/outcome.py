@@ -11,7 +11,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Final
 
-from connectory.connector import Connector, items_name
+from connectory.connector import Connector
 from connectory.errors import CallError, ConnectoryError, InputError, LimitReached
 from connectory.operation import Plan
 from connectory.records import Records
@@ -98,7 +98,7 @@ def _list(connector: Connector, plan: Plan, arguments: dict[str, Any], complete:
 
 
 def _deliver(connector: Connector, plan: Plan, arguments: dict[str, Any]) -> Gives:
-    items = arguments.pop(items_name(plan), [])
+    items = arguments.pop(plan.items_name, [])
     results: list[Any] = []
     gives: Gives = {}
     read = 0
