@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
 import click
 
 from connectory.commands.connection import parse_settings, settings_options
@@ -56,7 +55,8 @@ def command(
         wait=wait,
         until=until_of(until),
         confirmed=yes,
+        span=span_of(header),
+        opener=opener_of(plan, header),
     )
-    wishes = attrs.evolve(wishes, span=span_of(header), opener=opener_of(plan, header))
     runs = Runs(wishes, listen(ctx), as_json=as_json, quiet=quiet or as_json)
     ctx.exit(runs.run(file, alone=True))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from connectory.commands.messages import note
+from connectory.commands.messages import note, short_path
 from connectory.commands.project import cassettes_of, registry_of, vendors_of
 
 if TYPE_CHECKING:
@@ -58,19 +57,19 @@ def command(ctx: click.Context, vendors: tuple[str, ...], at_least: float, as_js
 def _lines(one: Coverage) -> Iterator[str]:
     from connectory.testing.audits.coverage import KINDS
 
-    yield f"{one.vendor} ({_shown(one.file)})"
+    yield f"{one.vendor} ({short_path(one.file)})"
     for kind, name in KINDS.items():
         facts = one.of(kind)
         if facts:
             covered = sum(fact.best is not None for fact in facts)
             yield f"  {name:<14} {covered} of {len(facts)}{_sources(facts)}"
             yield from (
-                f"    {_shown(one.file)}:{fact.line} {fact.name}: no test" for fact in facts if fact.best is None
+                f"    {short_path(one.file)}:{fact.line} {fact.name}: no test" for fact in facts if fact.best is None
             )
     yield from (f"  fails          {name}" for name in one.failed)
     if one.assumed:
         yield f"  {'assumed':<14} {len(one.assumed)}"
-        yield from (f"    {_shown(one.file)}:{line} {place}: {why}" for line, place, why in one.assumed)
+        yield from (f"    {short_path(one.file)}:{line} {place}: {why}" for line, place, why in one.assumed)
 
 
 def _sources(facts: Sequence[Fact]) -> str:
@@ -87,12 +86,8 @@ _WORDS = {
 }
 
 
-def _shown(file: str) -> str:
-    return os.path.relpath(file) if Path(file).is_relative_to(Path.cwd()) else file
-
-
 def _print_json(found: Sequence[Coverage]) -> None:
-    import msgspec
+    from connectory.commands.output import write_one
 
     told = [
         {
@@ -106,4 +101,4 @@ def _print_json(found: Sequence[Coverage]) -> None:
         }
         for one in found
     ]
-    click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+    write_one(told, "json", sys.stdout.buffer)

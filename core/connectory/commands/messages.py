@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -23,6 +24,12 @@ SHORT_WAIT = 2.0  # seconds; a shorter pause is not worth a line
 def note(text: str) -> None:
     """A line for the person who watches."""
     click.echo(text, err=True)
+
+
+def short_path(file: Path | str) -> str:
+    """A file as people name it: from here where it lies below, else in full."""
+    here = Path.cwd()
+    return str(Path(file).relative_to(here)) if Path(file).is_relative_to(here) else str(file)
 
 
 def explain(why: ConnectoryError, *, come_back: bool = True) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from connectory.commands.messages import note
-from connectory.commands.project import cassettes_of, project_root, vendors_of
+from connectory.commands.messages import note, short_path
+from connectory.commands.project import cassettes_of, project_root, root_here, vendors_of
 
 if TYPE_CHECKING:
     from connectory.testing.audits.mutation import Subject, Verdict
@@ -53,15 +52,15 @@ def command(
     write: bool,
 ) -> None:
     """Plant every mistake in a spec, one at a time, and name those that no test of VENDOR notices."""
+    from connectory.commands.output import write_one
     from connectory.testing.audits.mutation import Subject
     from connectory.testing.audits.verdicts import Found, read_reasons, report
 
-    root = project_root(ctx.obj)
-    docs = (root or Path.cwd()) / "docs"
+    docs = root_here(ctx.obj) / "docs"
     reasons = read_reasons(docs / REASONS)
     found: list[Found] = []
     for vendor in vendors_of(ctx.obj, vendors):
-        subject = Subject(vendor, root, cassettes_of(ctx.obj))
+        subject = Subject(vendor, project_root(ctx.obj), cassettes_of(ctx.obj))
         one = Found(
             subject.vendor, _file(subject), list(_judged(subject, sample, only, jobs)), reasons.get(subject.vendor, {})
         )
@@ -71,7 +70,7 @@ def command(
                 click.echo(line)
         note(one.summary())
     if as_json:
-        _print_json(found)
+        write_one([one.as_data() for one in found], "json", sys.stdout.buffer)
     if write:
         docs.mkdir(exist_ok=True)
         (docs / PAGE).write_text(report(found, f"docs/{REASONS}"), encoding="utf-8", newline="\n")
@@ -83,8 +82,7 @@ def command(
 def _file(subject: Subject) -> str:
     from connectory.testing.audits.mutation import hunt_of
 
-    file = str(hunt_of(subject).source.file)
-    return os.path.relpath(file) if Path(file).is_relative_to(Path.cwd()) else file
+    return short_path(str(hunt_of(subject).source.file))
 
 
 def _judged(subject: Subject, sample: int | None, only: str, jobs: int | None) -> list[Verdict]:
@@ -106,9 +104,3 @@ def _lines(one: Found) -> Iterator[str]:
     for verdict in one.survivors:
         why = one.reason(verdict)
         yield f"{one.file}:{verdict.line} {verdict.key}{f' ({why})' if why else ''}"
-
-
-def _print_json(found: Sequence[Found]) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode([one.as_data() for one in found]), indent=2).decode())

@@ -12,7 +12,7 @@ import click
 from connectory.commands.completion import complete_recipe
 from connectory.commands.connection import parse_settings, settings_options
 from connectory.commands.messages import moment, note
-from connectory.commands.project import root_of
+from connectory.commands.project import folder_of
 
 if TYPE_CHECKING:
     from connectory.recipes.planning.planning import Outlook, Plan
@@ -64,7 +64,7 @@ def command(
 
     (file,) = find_recipes([recipe], ctx.obj)
     refuse_wrong([file])
-    root = root_of(file) or file.resolve().parent
+    root = folder_of(file)
     to = out or (kept_place(root, file) if save else None)
     plan = make_plan(
         file,
@@ -124,7 +124,7 @@ def _calls(outlook: Outlook) -> Iterator[str]:
     from connectory.commands.progress import left_in_words
     from connectory.limits.ledger import spoken
 
-    left = f"{left_in_words(outlook.left[0])}" if outlook.left else "no limit"
+    left = left_in_words(outlook.left[0]) if outlook.left else "no limit"
     if not outlook.known:
         yield f"calls: nobody knows how many; {left}"
         return

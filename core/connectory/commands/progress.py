@@ -163,5 +163,5 @@ class Live(Watcher):
         return f"{left[0].left:,} left" if left else ""
 
     def pausing(self, until: float, why: str) -> None:
-        self._bars.console.print(f"{why}", highlight=False, markup=False)
+        self._bars.console.print(why, highlight=False, markup=False)
         self._bars.update(self._task, doing=f"goes on at {moment(until)}")

@@ -27,6 +27,16 @@ def root_of(path: Path) -> Path | None:
     return project_root(str(folder)) or (project_root(str(folder.parent)) if folder.name in FOLDERS else None)
 
 
+def folder_of(recipe: Path) -> Path:
+    """What a recipe's paths are relative to: its project, else its own folder."""
+    return root_of(recipe) or recipe.resolve().parent
+
+
+def root_here(project: str | None) -> Path:
+    """The project, or the folder where it would be."""
+    return project_root(project) or Path.cwd()
+
+
 def registry_of(project: str | None) -> Registry:
     """The plug-ins installed, and those of the project."""
     from connectory.connecting import load_registry
@@ -36,7 +46,7 @@ def registry_of(project: str | None) -> Registry:
 
 def cassettes_of(project: str | None) -> Path:
     """Where the project keeps its recorded calls."""
-    return (project_root(project) or Path.cwd()) / "cassettes"
+    return root_here(project) / "cassettes"
 
 
 def vendors_of(project: str | None, named: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ import click
 
 from connectory.commands.completion import complete_argument, complete_operation, complete_vendor
 from connectory.commands.connection import parse_settings, settings_options
+from connectory.commands.messages import note, short_path
 
 if TYPE_CHECKING:
     from connectory.operation import Plan
@@ -83,7 +84,7 @@ def command(
 ) -> None:
     """Record OPERATION of VENDOR, or the examples of all its operations, for the tests."""
     _check_installed()
-    from connectory.commands.project import check_operation, project_root, registry_of
+    from connectory.commands.project import cassettes_of, check_operation, project_root, registry_of
     from connectory.connecting import open_spec
     from connectory.testing.recorded.cassettes import check_label
     from connectory.testing.recorded.recording import Target
@@ -91,12 +92,11 @@ def command(
     wish = Wish(operation=operation, words=arguments, sure=yes, **options)
     check_label(wish.label or "")
     loaded, registry = open_spec(vendor, ctx.obj), registry_of(ctx.obj)
-    root = project_root(ctx.obj)
-    folder = (root or Path.cwd()) / "cassettes"
+    folder = cassettes_of(ctx.obj)
     if operation is not None:
         check_operation(loaded.spec, operation)
     target = Target(
-        root=root,
+        root=project_root(ctx.obj),
         settings=parse_settings(assignments, None),
         server=server,
         profile=profile,
@@ -117,7 +117,6 @@ def _check_installed() -> None:
 
 def _record(registry: Registry, loaded: Loaded, target: Target, folder: Path, wish: Wish) -> int:
     """Record what is wished for, one call after another. Returns the exit code."""
-    from connectory.commands.messages import note
     from connectory.describe import plan_of
     from connectory.testing.recorded.recording import record, settings_for
 
@@ -132,7 +131,6 @@ def _record(registry: Registry, loaded: Loaded, target: Target, folder: Path, wi
 
 def _all(calls: Sequence[Wanted], make: Callable[[Wanted], Cassette], folder: Path) -> int:
     """Make and keep each; what fails is told, and the next one is made."""
-    from connectory.commands.messages import note
     from connectory.errors import ConnectoryError
     from connectory.testing.recorded.keeping import keep
 
@@ -154,18 +152,11 @@ def _all(calls: Sequence[Wanted], make: Callable[[Wanted], Cassette], folder: Pa
 
 
 def _tell(cassette: Cassette, file: Path, changed: bool) -> None:
-    from connectory.commands.messages import note
-
     number = len(cassette.exchanges)
     what = f"{number} request{'' if number == 1 else 's'}, {cassette.recorded.server}"
-    note(f"{'recorded ' if changed else 'unchanged'}  {_short(file)} ({what})")
+    note(f"{'recorded ' if changed else 'unchanged'}  {short_path(file)} ({what})")
     for place, said in (cassette.gives or {}).get("misfits", {}).items():
         note(f"           {place}: {said}")
-
-
-def _short(file: Path) -> str:
-    here = Path.cwd()
-    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
 
 
 def _calls(registry: Registry, loaded: Loaded, folder: Path, wish: Wish) -> Iterator[Wanted]:
@@ -262,8 +253,8 @@ def _be_sure(plan: Plan, wanted: Wanted, folder: Path, wish: Wish) -> None:
     file = folder / f"{wanted.name}.yaml"
     if is_changed(file):
         _ask(
-            f"{_short(file)} has changes that git does not have",
-            f"{_short(file)} has changes that git does not have: commit them, or add --yes to record over them",
+            f"{short_path(file)} has changes that git does not have",
+            f"{short_path(file)} has changes that git does not have: commit them, or add --yes to record over them",
         )
 
 
@@ -279,7 +270,6 @@ def _ask(what: str, instead: str) -> None:
 
 def _accept(registry: Registry, loaded: Loaded, folder: Path, operation: str | None) -> int:
     """Keep what the recorded answers give by the spec of today, without sending anything."""
-    from connectory.commands.messages import note
     from connectory.errors import ConnectoryError
     from connectory.testing.cases import named
     from connectory.testing.recorded.cassettes import cassettes_in, read_cassette
@@ -295,5 +285,5 @@ def _accept(registry: Registry, loaded: Loaded, folder: Path, operation: str | N
             _tell(cassette, *keep(cassette, folder))
         except ConnectoryError as why:
             failed += 1
-            note(f"failed     {_short(file)}: {why}")
+            note(f"failed     {short_path(file)}: {why}")
     return FAILED if failed else 0

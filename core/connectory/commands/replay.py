@@ -11,7 +11,7 @@ import click
 from connectory.commands.completion import complete_recipe
 from connectory.commands.connection import parse_settings, settings_options
 from connectory.commands.messages import explain, note
-from connectory.commands.project import root_of
+from connectory.commands.project import folder_of
 
 if TYPE_CHECKING:
     from connectory.recipes.pushing.replaying import Replayed
@@ -61,7 +61,7 @@ def command(
         raise ArgumentError("a FILE is for sending mended rows; --list and --unknown are about what the journal holds")
     (file,) = find_recipes([recipe], ctx.obj)
     refuse_wrong([file])
-    root = root_of(file) or file.resolve().parent
+    root = folder_of(file)
     if only_list:
         write_list(file, root, output)
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connectory.commands.messages import note
-from connectory.commands.project import project_root
+from connectory.commands.project import root_here
 
 if TYPE_CHECKING:
     from connectory.recipes.running.runs import Refused, Run
@@ -74,11 +74,6 @@ def show(ctx: click.Context, id: str, as_json: bool) -> None:
         return
     for line in _lines(run, refused):
         click.echo(line)
-
-
-def root_here(project: str | None) -> Path:
-    """The project, or the folder where it would be."""
-    return project_root(project) or Path.cwd()
 
 
 def one_run(root: Path, start_of_id: str) -> Run:

@@ -15,7 +15,7 @@ from connectory.commands.connection import parse_settings, settings_options
 from connectory.commands.ending import account
 from connectory.commands.interrupts import KEY
 from connectory.commands.messages import explain, moment, note
-from connectory.commands.project import project_root, root_of
+from connectory.commands.project import folder_of, project_root
 
 if TYPE_CHECKING:
     from connectory.recipes.running.running import Wishes
@@ -123,7 +123,7 @@ def rehearse(file: Path, wishes: Wishes, *, as_json: bool) -> int:
         settings=wishes.settings,
         profile=wishes.profile,
         max_wait=wishes.max_wait,
-        root=root_of(file) or file.resolve().parent,
+        root=folder_of(file),
     )
     (write_preview if as_json else show_preview)(shown)
     return shown.exit_code
@@ -170,7 +170,7 @@ class Runs:
         from connectory.errors import ConnectoryError, InputError
         from connectory.recipes.running.running import run
 
-        root = root_of(file) or file.resolve().parent
+        root = folder_of(file)
         events = Events(file.stem) if self.as_json else None
         try:
             with show_progress(quiet=self.quiet) as watch:
