@@ -80,10 +80,13 @@ class Secrets:
 
     def replace(self, text: str) -> str:
         """The text with placeholders, in base64 too."""
+        return _BLOB.sub(self._in_base64, self._in_clear(text))
+
+    def _in_clear(self, text: str) -> str:
         for secret, instead in self.pairs:
             for form in _forms(secret):
                 text = text.replace(form, instead)
-        return _BLOB.sub(self._in_base64, text)
+        return text
 
     def _in_base64(self, found: re.Match[str]) -> str:
         text = found[0]
@@ -92,10 +95,7 @@ class Secrets:
             inner = base64.urlsafe_b64decode(bare.translate(_TO_URLSAFE) + "=" * (-len(bare) % 4)).decode()
         except (binascii.Error, UnicodeDecodeError):
             return text
-        replaced = inner
-        for secret, instead in self.pairs:
-            for form in _forms(secret):
-                replaced = replaced.replace(form, instead)
+        replaced = self._in_clear(inner)
         if replaced == inner:
             return text
         encode = base64.urlsafe_b64encode if "-" in text or "_" in text else base64.b64encode
@@ -219,10 +219,7 @@ class Cleaner:
         return SIGNED if name.lower() in self.signed else self._text(value)
 
     def _text(self, text: str) -> str:
-        for actual, own in self.hosts:
-            for write in (str, lambda url: quote(url, safe=""), lambda url: url.replace("/", "\\/")):
-                text = text.replace(write(actual), write(own))
-        return self.people.replace_text(self.secrets.replace(text))
+        return self.people.replace_text(self._hosts_and_secrets(text))
 
     def _form(self, body: bytes | None) -> bytes | None:
         text = decoded(body or b"")

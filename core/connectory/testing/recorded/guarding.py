@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -75,12 +75,12 @@ def faults_in(cassette: Cassette, loaded: Loaded, redactor: Redactor) -> Iterato
         if setting is not None and setting.type == Scalar("secret") and not is_placeholder(str(value), setting.example):
             yield Fault(file, 1, 1, f"/metadata/connectory/settings/{name}", "a secret stands here, not a placeholder")
     typed = StandIns(loaded.spec, related(loaded.spec, cassette.operation))
-    examples = _examples(loaded)
+    own, examples = _credential_names(loaded), _examples(loaded)
     for number, exchange in enumerate(cassette.exchanges):
         for name in _typed_secrets(exchange, typed, examples):
             what = f"'{name}' is a secret by its type, and no placeholder stands here"
             yield Fault(file, exchange.line or 1, 1, f"/interactions/{number}/response/body", what)
-        for place, what in _in_exchange(exchange, loaded, redactor):
+        for place, what in _in_exchange(exchange, own, examples, redactor):
             yield Fault(file, exchange.line or 1, 1, f"/interactions/{number}/{place}", what)
     for what in _in_text(_said(cassette), redactor):
         yield Fault(file, 1, 1, "/metadata/connectory", what)
@@ -112,9 +112,10 @@ def is_placeholder(value: str, example: Any = None) -> bool:
     return PLACEHOLDER in value or SIGNED in value or value in ("", MASK) or value == str(example)
 
 
-def _in_exchange(exchange: Exchange, loaded: Loaded, redactor: Redactor) -> Iterator[tuple[str, str]]:
-    own = _credential_names(loaded)
-    examples = _examples(loaded)
+def _in_exchange(
+    exchange: Exchange, own: Mapping[str, set[str]], examples: set[str], redactor: Redactor
+) -> Iterator[tuple[str, str]]:
+    """What one exchange holds, by its place; `own` is where this vendor wants its credentials."""
     for name, value in exchange.headers.items():
         if name.lower() in own["headers"] and not _holds_placeholder(value, examples):
             yield f"request/headers/{name}", "a credential stands here, not a placeholder"
