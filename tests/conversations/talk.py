@@ -16,7 +16,8 @@ from connectory.clock import ManualClock
 from connectory.plugins.registry import Registry
 from connectory.spec.load import Loaded
 from connectory.testing.recorded.cassettes import Cassette, Recorded
-from connectory.testing.recorded.recording import Target, Wanted, accept, record
+from connectory.testing.recorded.finishing import accept
+from connectory.testing.recorded.recording import Target, Wanted, record
 from connectory.testing.recorded.replaying import prepared
 from emulators.server import Emulator
 

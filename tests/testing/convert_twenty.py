@@ -29,7 +29,8 @@ from connectory.plugins.registry import Registry, load_registry
 from connectory.secrets import Redactor
 from connectory.spec.load import Loaded, load_spec
 from connectory.testing.recorded.cassettes import Cassette, Exchange, Recorded
-from connectory.testing.recorded.finishing import NotRecorded, Raw, finish
+from connectory.testing.recorded.cleaning import NotRecorded
+from connectory.testing.recorded.finishing import Raw, finish
 from connectory.testing.recorded.keeping import keep
 from connectory.testing.recorded.matching import Asked, compare
 from connectory.testing.recorded.player import Deviation, Player, asked_by, response_of

@@ -16,7 +16,8 @@ import pytest
 from connectory.clock import ManualClock
 from connectory.errors import ArgumentError, SettingError
 from connectory.testing.recorded.cassettes import Cassette, cassette_file, read_cassette, text_of, write_cassette
-from connectory.testing.recorded.finishing import NotRecorded, accept
+from connectory.testing.recorded.cleaning import NotRecorded
+from connectory.testing.recorded.finishing import accept
 from connectory.testing.recorded.guarding import faults_in_cassettes
 from connectory.testing.recorded.keeping import is_changed, keep
 from connectory.testing.recorded.recording import Target, Wanted, record

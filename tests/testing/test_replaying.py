@@ -183,11 +183,11 @@ def test_an_operation_without_a_recording_is_tested_by_its_example(
 ) -> None:
     registry, loaded = load(write_spec(tmp_path))
     keep(cassettes["books.get"], tmp_path / "cassettes")
-    cases = {case.name: case.kind for case in cases_of(registry, loaded, tmp_path / "cassettes")}
+    cases = {case.name: case.kind for case in cases_of(loaded, tmp_path / "cassettes")}
     assert cases["books.get[3]"] == "recorded"
     assert cases["books.get[1]"] == cases["books.list[1]"] == cases["books.create[title]"] == "example"
     assert cases["authors.list"] == "missing"
-    for case in cases_of(registry, loaded, tmp_path / "cassettes"):
+    for case in cases_of(loaded, tmp_path / "cassettes"):
         assert run_case(registry, loaded, case) == []
 
 
@@ -209,7 +209,7 @@ def test_an_example_that_does_not_hold_fails_at_its_line(tmp_path: Path, find: s
     assert find in SPEC
     file = write_spec(tmp_path, SPEC.replace(find, instead))
     registry, loaded = load(file)
-    found = [d for case in cases_of(registry, loaded, tmp_path) for d in run_case(registry, loaded, case)]
+    found = [d for case in cases_of(loaded, tmp_path) for d in run_case(registry, loaded, case)]
     assert bool(found) == bool(said)
     if said:
         assert said in str(found[0])
@@ -219,7 +219,7 @@ def test_an_example_that_does_not_hold_fails_at_its_line(tmp_path: Path, find: s
 def test_a_cassette_of_an_operation_that_is_gone_fails(tmp_path: Path, cassettes: dict[str, Cassette]) -> None:
     keep(cassettes["graph.books"], tmp_path / "cassettes")
     registry, loaded = load(write_spec(tmp_path, SPEC.replace("graph.books:", "graph.book:")))
-    (case,) = [case for case in cases_of(registry, loaded, tmp_path / "cassettes") if case.kind == "recorded"]
+    (case,) = [case for case in cases_of(loaded, tmp_path / "cassettes") if case.kind == "recorded"]
     (found,) = run_case(registry, loaded, case)
     assert "no operation 'graph.books'; did you mean 'graph.book'?: its cassette is left over" in found.what
 

@@ -10,7 +10,6 @@ from typing import Final, Literal
 import attrs
 
 from connectory.errors import Fault
-from connectory.plugins.registry import Registry
 from connectory.spec.language import Example, Operation
 from connectory.spec.load import Loaded
 from connectory.testing.recorded.blame import fault_at
@@ -39,7 +38,7 @@ class Case:
         return case_name(self.operation, self.label)
 
 
-def cases_of(registry: Registry, loaded: Loaded, cassettes: Path) -> Sequence[Case]:
+def cases_of(loaded: Loaded, cassettes: Path) -> Sequence[Case]:
     """The cases of a spec, operation by operation; a recording stands for the example of the same name.
 
     A cassette of an operation that the spec does not have is a case too: it fails.

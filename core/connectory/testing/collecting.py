@@ -99,12 +99,12 @@ class SpecTests(YamlTests):
         registry, loaded = load(self.path)
         from connectory.testing.cases import cases_of
 
-        for case in cases_of(registry, loaded, self.root / "cassettes"):
+        for case in cases_of(loaded, self.root / "cassettes"):
             yield _CaseItem.from_parent(self, name=case.name, case=case, registry=registry, loaded=loaded)
         for name, run in further_cases(registry, loaded):
             yield YamlItem.from_parent(self, name=name, run=run, mark="faults", line=1)
         if (self.root / "cassettes" / loaded.spec.name).is_dir():
-            run = partial(_secrets, registry, loaded, self.root)
+            run = partial(_secrets, loaded, self.root)
             yield YamlItem.from_parent(self, name="cassettes", run=run, mark="secrets", line=1)
 
 
@@ -159,7 +159,7 @@ def recipe_cases(file: Path) -> Iterator[tuple[str, int, Run]]:
         yield safe_label(example.about) or f"example {number + 1}", line, run
 
 
-def _secrets(registry: Registry, loaded: Loaded, root: Path) -> Sequence[object]:
+def _secrets(loaded: Loaded, root: Path) -> Sequence[object]:
     from connectory.testing.recorded.guarding import faults_in_cassettes
 
     return faults_in_cassettes(loaded, root / "cassettes", _known_secrets(loaded))

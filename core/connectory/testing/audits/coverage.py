@@ -85,7 +85,7 @@ def coverage_of(registry: Registry, loaded: Loaded, cassettes: File) -> Coverage
     """Run a spec's tests and see what they exercise."""
     runs: list[Run] = []
     failed: list[str] = []
-    for case in cases_of(registry, loaded, cassettes):
+    for case in cases_of(loaded, cassettes):
         if case.kind == "missing":
             continue
         trace = Trace()

@@ -186,6 +186,5 @@ def _is_tried(steps: SpecPath, tried: Sequence[Cassette]) -> bool:
         return False
     calls = [cassette for cassette in tried if cassette.operation == steps[1]]
     if len(steps) == 4 and steps[2] == "query":
-        asked = [pair for cassette in calls for exchange in cassette.exchanges for pair in [exchange.url]]
-        return any(f"{steps[3]}=" in url for url in asked)
+        return any(f"{steps[3]}=" in exchange.url for cassette in calls for exchange in cassette.exchanges)
     return bool(calls)

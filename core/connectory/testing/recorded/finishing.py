@@ -13,8 +13,15 @@ from connectory.secrets import Redactor
 from connectory.spec.load import Loaded
 from connectory.testing.recorded.blame import Blame, parts_of, related
 from connectory.testing.recorded.cassettes import Cassette, Exchange, Recorded, as_kept, label_for
-from connectory.testing.recorded.cleaning import Cleaner, Forms, Secrets, headers_read, hosts_between, opened
-from connectory.testing.recorded.cleaning import NotRecorded as NotRecorded
+from connectory.testing.recorded.cleaning import (
+    Cleaner,
+    Forms,
+    NotRecorded,
+    Secrets,
+    headers_read,
+    hosts_between,
+    opened,
+)
 from connectory.testing.recorded.gained import tokens_in, with_placeholders
 from connectory.testing.recorded.guarding import faults_in
 from connectory.testing.recorded.outcome import Gives

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -135,12 +136,7 @@ def _address(arguments: tuple[Any, ...]) -> str:
     return ", ".join(map(str, told)) or "an address"
 
 
-_transports: Final[dict[bool, UrllibTransport]] = {}
-
-
+@cache
 def replaying_transport() -> UrllibTransport:
     """One transport for all replays of the process: reading the machine's CAs takes longer than a whole replay."""
-    with GATE:
-        if True not in _transports:
-            _transports[True] = UrllibTransport(TransportOptions(allow_http=True), gate=threading.Lock())
-        return _transports[True]
+    return UrllibTransport(TransportOptions(allow_http=True), gate=threading.Lock())

@@ -30,6 +30,7 @@ from connectory.spec.typeexpr import Scalar
 from connectory.testing.cases import Case
 from connectory.testing.recorded.blame import related
 from connectory.testing.recorded.cassettes import (
+    MOST_EXCHANGES,
     Cassette,
     Exchange,
     Recorded,
@@ -40,13 +41,9 @@ from connectory.testing.recorded.cassettes import (
     read_cassette,
     too_many,
 )
-from connectory.testing.recorded.cleaning import (
-    Collecting,
-    placeholder_token,
-)
+from connectory.testing.recorded.cleaning import Collecting, NotRecorded, placeholder_token
 from connectory.testing.recorded.files import with_files, without_files
-from connectory.testing.recorded.finishing import NotRecorded, Raw, finish
-from connectory.testing.recorded.finishing import accept as accept
+from connectory.testing.recorded.finishing import Raw, finish
 from connectory.testing.recorded.keeping import keep
 from connectory.testing.recorded.outcome import error_said, perform
 from connectory.testing.recorded.player import OTHERS, asked_by, open_cassette
@@ -114,7 +111,7 @@ def record(registry: Registry, loaded: Loaded, wanted: Wanted, target: Target) -
                 gave = perform(connector, wanted.operation, given, wanted.limit, refusals=wanted.errors)
         if "error" in gave and not wanted.errors:
             raise NotRecorded(f"{wanted.name}: ended in {error_said(gave)}; nothing is kept (--errors keeps it)")
-        if len(tape.data) > 100:
+        if len(tape.data) > MOST_EXCHANGES:
             raise NotRecorded(f"{wanted.name}: {too_many(len(tape.data))}")
         said = target.said or _server_said(loaded, server, connector, tape)
         engine = connector.engine

@@ -214,7 +214,7 @@ def placeholder(loaded: Loaded, name: str) -> str:
 
 def stand_in_settings(loaded: Loaded, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings to replay with: those recorded, examples for what is required, placeholders for secrets."""
-    values: dict[str, Any] = {"concurrent": _one_at_once(loaded)}
+    values: dict[str, Any] = {"concurrent": 1}  # the order of requests is part of the recording
     for name, setting in loaded.spec.settings.items():
         if setting.value is not None:
             continue
@@ -243,11 +243,6 @@ def _credentials(loaded: Loaded, values: Mapping[str, Any]) -> dict[str, Any]:
         for name in names[0]
         if name not in secrets and values.get(name) is None and loaded.spec.settings[name].value is None
     }
-
-
-def _one_at_once(loaded: Loaded) -> int:
-    """Requests in flight: their order is part of the recording."""
-    return 1
 
 
 def _made_up(kind: Any, example: Any) -> Any:
@@ -290,13 +285,13 @@ class _Where:
         made, operation = deviated.made, self.cassette.operation
         if deviated.recorded is None:
             what = f"a request was made that is not recorded, after all {position} that are"
-            yield Difference(what, self.blame.walk(operation), made=_line(made), recording=self.file())
+            yield Difference(what, self.blame.walk(operation), made=made.line, recording=self.file())
             return
         recorded = asked_of(deviated.recorded)
         where = self.file(deviated.recorded)
         if self._is_another(made, recorded):
             what = f"request {position + 1} is another one than recorded"
-            yield Difference(what, self._place(made, recorded), _line(made), _line(recorded), where)
+            yield Difference(what, self._place(made, recorded), made.line, recorded.line, where)
             return
         for mismatch in deviated.mismatches[:MOST_TOLD]:
             place = self.blame.request(operation, made, mismatch)
@@ -322,12 +317,8 @@ class _Where:
         in_token = bool(before) and self.blame.known(operation, asked_of(before[-1])) == TOKEN
         place = self.blame.token() if in_token else self.blame.walk(operation)
         ended = f"the call ended in {error_said(gives)}" if "error" in gives else ""
-        recorded = f"request {number - len(left) + 1}, {_line(asked_of(left[0]))}"
+        recorded = f"request {number - len(left) + 1}, {asked_of(left[0]).line}"
         yield Difference(what, place, ended, recorded, self.file(left[0]))
-
-
-def _line(asked: Asked) -> str:
-    return asked.line
 
 
 def _bare(url: str) -> str:
