@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Final
@@ -107,8 +107,14 @@ class Layout:
         return {column.wire: column for column in self.columns}
 
     @property
-    def trees(self) -> list[Tree]:
-        return [column.tree for column in self.columns]
+    def trees(self) -> dict[str, Tree]:
+        """The types by wire name."""
+        return {column.wire: column.tree for column in self.columns}
+
+    @property
+    def has_foreign(self) -> bool:
+        """Whether a column has a type that only its database knows."""
+        return any(has_foreign(column.tree) for column in self.columns)
 
     @cached_property
     def names_in_lines(self) -> Mapping[str, str]:
@@ -129,6 +135,14 @@ class Layout:
     def row_type(self) -> Any:
         """What msgspec checks a row against: wrong types and unknown fields are refused, a missing one becomes None."""
         return _object_type({self.names_in_lines[column.wire]: column.tree for column in self.columns})
+
+    def read(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """The rows as objects of `row_type`. Raises KeyError, TypeError, ValueError (msgspec's own errors are such) or
+        RecursionError where one is not of the layout."""
+        if self.renames:
+            rows = [{self.names_in_lines[wire]: value for wire, value in row.items()} for row in rows]
+        read: list[Any] = msgspec.convert(rows, list[self.row_type], dec_hook=read_special)  # type: ignore[name-defined]
+        return read
 
     @cached_property
     def structure(self) -> str:

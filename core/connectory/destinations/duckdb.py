@@ -40,8 +40,8 @@ from connectory.destinations.duckdb_file import (
     read_layout,
     read_name,
 )
-from connectory.destinations.duckdb_growth import hardened, inexact, settle_all, softened, statements
-from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_rows
+from connectory.destinations.duckdb_growth import inexact, settle_all, statements
+from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_exactly, hardened
 from connectory.errors import DestinationError
 from connectory.values.shapes import Record
 
@@ -144,7 +144,7 @@ class DuckDBTable:
         known = self._there
         if not known.columns and self._rules.contract != "evolve":
             known = read_layout(self._connection, self._name)  # what a replaced table has is what the contract holds to
-        self._layout = known.grown(settle_all(_trees(known), self._declared))
+        self._layout = known.grown(settle_all(known.trees, self._declared))
 
     def write(self, rows: Rows, state: bytes | None = None) -> Written:
         """One chunk; see `Destination`. The rows are looked at as a whole first, and one by one where that fails."""
@@ -153,7 +153,7 @@ class DuckDBTable:
             if (texts := self._in_a_go(rows)) is not None:
                 with suppress(duckdb.ConversionException, duckdb.InvalidInputException):
                     return self._deliver(rows, texts, self._layout, state)
-            fitted = self._one_by_one(rows)
+            fitted = self._cast(fit_exactly(rows, self._layout.trees, self._rules, self._inexact))
             layout = self._layout.grown({wire: hardened(tree) for wire, tree in fitted.trees.items()})
             layout = self._layout if layout == self._layout else layout  # it holds what msgspec compiled
             texts = _texts(fitted.rows, layout)
@@ -192,18 +192,8 @@ class DuckDBTable:
             return None
         try:
             return _texts(rows, self._layout)
-        except (KeyError, TypeError, ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+        except (KeyError, TypeError, ValueError, RecursionError):
             return None
-
-    def _one_by_one(self, rows: Rows) -> Fitted:
-        have = _trees(self._layout)
-        if self._rules.contract != "evolve":
-            return self._cast(fit_rows(rows, have, self._rules))
-        fitted = fit_rows(rows, {wire: softened(tree) for wire, tree in have.items()}, self._rules)
-        if strict := self._inexact(fitted.trees):
-            trees = {wire: tree if wire in strict else softened(tree) for wire, tree in have.items()}
-            fitted = fit_rows(rows, trees, self._rules)
-        return self._cast(fitted)
 
     def _inexact(self, grown: Mapping[str, Tree]) -> set[str]:
         """Fields whose stored integers would lose digits as floats."""
@@ -258,7 +248,7 @@ class DuckDBTable:
         """How many rows were new or not the same as those of their keys."""
         distinct = self._surely_distinct(rows, layout)
         parameters: list[str] = []
-        simple = not layout.renames and not any(map(columns.has_foreign, layout.trees))
+        simple = not layout.renames and not layout.has_foreign
         if distinct and simple and len(texts) == 1 and len(rows) < _FEW:
             incoming, parameters = f"({_READ})", [texts[0], layout.structure]
         else:
@@ -348,20 +338,13 @@ class DuckDBTable:
             raise
 
 
-def _trees(layout: Layout) -> dict[str, Tree]:
-    return {column.wire: column.tree for column in layout.columns}
-
-
 def _texts(rows: Rows, layout: Layout) -> list[str]:
     """The rows as JSON, one a line, every line with every column, cut into texts for one statement each.
 
     Raises ValueError, TypeError, KeyError or RecursionError where a row is not of the layout.
     """
-    if layout.renames:
-        rows = [{layout.names_in_lines[wire]: value for wire, value in row.items()} for row in rows]
     size = max(500, min(_MOST_ROWS, _MOST_VALUES // max(1, len(layout.columns))))
     texts = []
     for start in range(0, len(rows), size):
-        checked = msgspec.convert(rows[start : start + size], list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
-        texts.append(_encode(checked).decode().removesuffix("\n"))
+        texts.append(_encode(layout.read(rows[start : start + size])).decode().removesuffix("\n"))
     return texts

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import attrs
-
 from connectory.destinations import columns
 from connectory.destinations.columns import (
     ANYTHING,
@@ -49,31 +47,6 @@ def settle(have: Tree, declared: Tree) -> Tree:
 def settle_all(have: Mapping[str, Tree], declared: Mapping[str, Tree]) -> dict[str, Tree]:
     """The types of the fields that are there or declared."""
     return {**have, **{name: settle(have.get(name, ANYTHING), tree) for name, tree in declared.items()}}
-
-
-def softened(tree: Tree) -> Tree:
-    """The same with every undeclared BIGINT as SMALL: it may grow to DOUBLE unless the table says `inexact`."""
-    match tree:
-        case Leaf(type=columns.BIGINT, fixed=False):
-            return Leaf(columns.SMALL)
-        case Items(item=item):
-            return attrs.evolve(tree, item=softened(item))
-        case Fields(fields=fields):
-            return attrs.evolve(tree, fields={name: softened(held) for name, held in fields.items()})
-    return tree
-
-
-def hardened(tree: Tree) -> Tree:
-    """The same as the table knows it: nothing remains of what was only seen in the values of a chunk."""
-    match tree:
-        case Leaf(type=columns.SMALL):
-            return attrs.evolve(tree, type=columns.BIGINT)
-        case Items(item=item):
-            return attrs.evolve(tree, item=hardened(item))
-        case Fields(fields=fields):
-            kept = {name: hardened(held) for name, held in fields.items()}
-            return attrs.evolve(tree, fields=kept) if kept else columns.TEXT
-    return tree
 
 
 def inexact(value: str, old: Tree, new: Tree) -> str:

@@ -27,11 +27,11 @@ import msgspec
 from connectory.destinations import columns
 from connectory.destinations.columns import ANYTHING, Column, Layout, Tree
 from connectory.destinations.destination import Kept, Written
-from connectory.destinations.duckdb_growth import hardened, settle_all
+from connectory.destinations.duckdb_growth import settle_all
 from connectory.destinations.files_formats import Write, write_csv, write_jsonl
 from connectory.destinations.files_kept import Keeper, Manifest, Move, plain_words
 from connectory.destinations.files_paths import Format, Pattern, partition_of, read_pattern
-from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_rows
+from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_rows, hardened
 from connectory.destinations.scalars import Misfit, told
 from connectory.errors import DestinationError
 from connectory.values.shapes import Record
@@ -135,8 +135,7 @@ class FilesDestination:
             known = None
         declared = {wire: columns.tree_of(held) for wire, held in shape.fields.items()} if shape else {}
         have = _layout_from(known)
-        settled = settle_all({column.wire: column.tree for column in have.columns}, declared)
-        self._layout = have.grown(settled)
+        self._layout = have.grown(settle_all(have.trees, declared))
         lines = self._keeper.lines() if self._partition else ()
         self._folders = {self._folder_of(_read_row(line)) for line in lines}
 
@@ -180,7 +179,7 @@ class FilesDestination:
                 manifest = manifest.keeping(self._run, kept, alone=replaces)
             elif replaces:
                 manifest = attrs.evolve(manifest, states={})
-            self._publish(manifest, fresh=self._mode == "replace")
+            self._publish(manifest, fresh=replaces)
 
     def close(self) -> None:
         """Let go of it. What was appended is made files of; a `replace` that was not finished changes nothing."""
@@ -209,7 +208,7 @@ class FilesDestination:
         if self._typed:
             if not self._partition and (lines := self._conforming(rows)) is not None:
                 return None, self._layout, lines
-            trees = {column.wire: column.tree for column in self._layout.columns}
+            trees: Mapping[str, Tree] = self._layout.trees
             if self._rules.contract != "evolve":
                 trees = {wire: hardened(tree) for wire, tree in trees.items()}
             fitted = fit_rows(rows, trees, self._rules)
@@ -234,14 +233,10 @@ class FilesDestination:
 
     def _conforming(self, rows: Rows) -> list[bytes] | None:
         """The lines of rows that are all of the layout, or None."""
-        layout = self._layout
+        if not all(rows):
+            return None
         try:
-            named = rows
-            if layout.renames:
-                named = [{layout.names_in_lines[wire]: value for wire, value in row.items()} for row in rows]
-            if not all(rows):
-                return None
-            msgspec.convert(named, list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
+            self._layout.read(rows)
             return [self._encode(row) + b"\n" for row in rows]
         except (KeyError, TypeError, ValueError, RecursionError):
             return None

@@ -66,18 +66,9 @@ def _named(column: Column) -> dict[bytes, bytes] | None:
 def _reader(layout: Layout) -> Callable[[list[bytes]], list[Any]]:
     """What reads lines as objects with every column, `f0` the first, moments and numbers read."""
     if not layout.renames:
-        return lambda lines: _decoder(layout).decode_lines(b"".join(lines))
-
-    def renamed(lines: list[bytes]) -> list[Any]:
-        rows = [{layout.names_in_lines[wire]: value for wire, value in _read_row(line).items()} for line in lines]
-        read: list[Any] = msgspec.convert(rows, list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
-        return read
-
-    return renamed
-
-
-def _decoder(layout: Layout) -> Any:
-    return msgspec.json.Decoder(layout.row_type, dec_hook=columns.read_special)
+        decode = msgspec.json.Decoder(layout.row_type, dec_hook=columns.read_special).decode_lines
+        return lambda lines: decode(b"".join(lines))
+    return lambda lines: layout.read([*map(_read_row, lines)])
 
 
 def _array(values: list[Any], tree: Tree, kind: Any) -> Any:

@@ -20,14 +20,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any, Final, Literal, TypeVar
 
-import msgspec
 import psycopg
 
 from connectory.destinations import columns
 from connectory.destinations import postgres_columns as growth
 from connectory.destinations.columns import Column, Layout, Leaf, Tree, quote
 from connectory.destinations.destination import Kept, Written
-from connectory.destinations.duckdb_growth import hardened, softened
 from connectory.destinations.postgres_rows import compared, copy_values, refused_at
 from connectory.destinations.postgres_server import (
     Server,
@@ -40,7 +38,7 @@ from connectory.destinations.postgres_server import (
     take_lock,
 )
 from connectory.destinations.postgres_state import StateTable
-from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_rows
+from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_exactly, hardened
 from connectory.errors import DestinationError
 from connectory.values.shapes import Record
 
@@ -174,7 +172,7 @@ class PostgresTable:
         self._there = known if kind_of(self._connection, self._into) else None
         if self._there is None and self._mode == "replace":
             known, _ = read_layout(self._connection, self._name)  # the rows will stand in its columns
-        self._layout = growth.grown(known, growth.settle_all(_trees(known), self._declared))
+        self._layout = growth.grown(known, growth.settle_all(known.trees, self._declared))
 
     @property
     def rows_per_write(self) -> None:
@@ -190,10 +188,10 @@ class PostgresTable:
             if self._conform(rows):
                 with suppress(psycopg.DataError, UnicodeEncodeError, TypeError):
                     return self._deliver(rows, self._layout, state)
-            fitted = self._one_by_one(rows)
+            fitted = fit_exactly(rows, self._layout.trees, self._rules, self._inexact)
             layout = growth.grown(self._layout, {wire: hardened(tree) for wire, tree in fitted.trees.items()})
             layout = self._layout if layout == self._layout else layout  # it holds what msgspec compiled
-            if not any(map(columns.has_foreign, layout.trees)):
+            if not layout.has_foreign:
                 with suppress(psycopg.DataError):
                     return self._deliver(fitted.rows, layout, state, fitted)
             fitted = self._refused(fitted, layout)
@@ -231,28 +229,14 @@ class PostgresTable:
         """Whether every row is of the layout, as far as that can be seen at once."""
         if not all(rows) or any(None in [row.get(field) for row in rows] for field in self._rules.key):
             return False
-        layout = self._layout
-        if any(map(columns.has_foreign, layout.trees)):
+        if self._layout.has_foreign:
             return False
         try:
             for start in range(0, len(rows), _VALIDATED_AT_ONCE):
-                some = rows[start : start + _VALIDATED_AT_ONCE]
-                if layout.renames:
-                    some = [{layout.names_in_lines[wire]: value for wire, value in row.items()} for row in some]
-                msgspec.convert(some, list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
+                self._layout.read(rows[start : start + _VALIDATED_AT_ONCE])
         except (KeyError, TypeError, ValueError, RecursionError):
             return False
         return True
-
-    def _one_by_one(self, rows: Rows) -> Fitted:
-        have = _trees(self._layout)
-        if self._rules.contract != "evolve":
-            return fit_rows(rows, have, self._rules)
-        fitted = fit_rows(rows, {wire: softened(tree) for wire, tree in have.items()}, self._rules)
-        if strict := self._inexact(fitted.trees):
-            trees = {wire: tree if wire in strict else softened(tree) for wire, tree in have.items()}
-            fitted = fit_rows(rows, trees, self._rules)
-        return fitted
 
     def _inexact(self, grown: Mapping[str, Tree]) -> set[str]:
         """Fields whose stored integers would lose digits as floats."""
@@ -426,7 +410,3 @@ class PostgresTable:
             self._execute(f"DELETE FROM {self._name.sql}")
             self._execute(f"INSERT INTO {self._name.sql} ({names}) SELECT {names} FROM {self._into.sql}")
             self._execute(f"DROP TABLE {self._into.sql}")
-
-
-def _trees(layout: Layout) -> dict[str, Tree]:
-    return {column.wire: column.tree for column in layout.columns}

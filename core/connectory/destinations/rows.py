@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -113,6 +113,50 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], trees: Mapping[str, Tree], rules
     return attrs.evolve(fitted, trees=trees, dropped=fitter.dropped)
 
 
+def fit_exactly(
+    rows: Sequence[Mapping[str, Any]],
+    trees: Mapping[str, Tree],
+    rules: Rules,
+    inexact: Callable[[Mapping[str, Tree]], Collection[str]],
+) -> Fitted:
+    """The same for a table that has rows: integers grow to floats only where those stored stay exact.
+
+    `inexact` is given the grown types and tells the fields where one would not.
+    """
+    if rules.contract != "evolve":
+        return fit_rows(rows, trees, rules)
+    fitted = fit_rows(rows, {wire: _softened(tree) for wire, tree in trees.items()}, rules)
+    if strict := inexact(fitted.trees):
+        partly = {wire: tree if wire in strict else _softened(tree) for wire, tree in trees.items()}
+        fitted = fit_rows(rows, partly, rules)
+    return fitted
+
+
+def _softened(tree: Tree) -> Tree:
+    """The same with every undeclared BIGINT as SMALL: it may grow to DOUBLE unless `inexact` says otherwise."""
+    match tree:
+        case Leaf(type=columns.BIGINT, fixed=False):
+            return Leaf(columns.SMALL)
+        case Items(item=item):
+            return attrs.evolve(tree, item=_softened(item))
+        case Fields(fields=fields):
+            return attrs.evolve(tree, fields={name: _softened(held) for name, held in fields.items()})
+    return tree
+
+
+def hardened(tree: Tree) -> Tree:
+    """The same as the table knows it: nothing remains of what was only seen in the values of a chunk."""
+    match tree:
+        case Leaf(type=columns.SMALL):
+            return attrs.evolve(tree, type=columns.BIGINT)
+        case Items(item=item):
+            return attrs.evolve(tree, item=hardened(item))
+        case Fields(fields=fields):
+            kept = {name: hardened(held) for name, held in fields.items()}
+            return attrs.evolve(tree, fields=kept) if kept else columns.TEXT
+    return tree
+
+
 def account(delivered: int, number: int, fitted: Fitted | None) -> Written:
     """What became of a chunk of which `number` rows fitted and `delivered` of them were new or changed."""
     invalid, dropped = (tuple(fitted.invalid), fitted.dropped) if fitted else ((), {})
@@ -181,13 +225,7 @@ class _Fitter:
         if tree == columns.ANYTHING:
             free = True
             if self._rules.nested and level < columns.MOST_LEVELS:
-                tree = (
-                    Items(tree)
-                    if isinstance(value, list | tuple)
-                    else Fields({})
-                    if isinstance(value, Mapping)
-                    else tree
-                )
+                tree = _beginning(value)
         if isinstance(tree, Leaf):
             return self._fit_leaf(value, tree, path, free)
         if isinstance(tree, Items) and isinstance(value, list | tuple):

@@ -20,8 +20,7 @@ import msgspec
 from connectory.destinations import columns
 from connectory.destinations.columns import Layout, Tree, literal, quote
 from connectory.destinations.destination import Problem
-from connectory.destinations.duckdb_growth import hardened
-from connectory.destinations.rows import Rules, fit_rows
+from connectory.destinations.rows import Rules, fit_rows, hardened
 from connectory.errors import Fault, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, in_characters, sql_fault, statement_of
 from connectory.recipes.changing.sql import RECORDS, check_sql
@@ -197,7 +196,7 @@ class Records:
         given = [_with_base64(row, self._bytes) for row in rows] if self._bytes else rows
         try:
             return [_text(given, self._layout)], []
-        except (KeyError, TypeError, ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+        except (KeyError, TypeError, ValueError, RecursionError):
             return self._one_by_one(given)
 
     def _one_by_one(self, rows: Sequence[Row]) -> tuple[list[str], list[Problem]]:
@@ -221,10 +220,7 @@ def _nested(rows: Sequence[Row], have: Mapping[str, Tree]) -> list[str]:
 
 
 def _text(rows: Sequence[Row], layout: Layout) -> str:
-    if layout.renames:
-        rows = [{layout.names_in_lines[wire]: value for wire, value in row.items()} for row in rows]
-    ready = msgspec.convert(rows, list[layout.row_type], dec_hook=columns.read_special)  # type: ignore[name-defined]
-    return _encode(ready).decode().removesuffix("\n")
+    return _encode(layout.read(rows)).decode().removesuffix("\n")
 
 
 def _with_base64(row: Row, names: frozenset[str]) -> Row:
