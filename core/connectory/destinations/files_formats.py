@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -62,11 +63,6 @@ def _settle(file: Any) -> None:
 
 def batches(lines: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
     """So many lines at a time."""
-    some: list[bytes] = []
-    for line in lines:
-        some.append(line)
-        if len(some) == size:
-            yield some
-            some = []
-    if some:
+    iterator = iter(lines)
+    while some := list(islice(iterator, size)):
         yield some

@@ -15,6 +15,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from connectory.destinations.columns import quote
 from connectory.errors import ArgumentError
 from connectory.values import shapes
 
@@ -70,11 +71,6 @@ def answer_of(names: Sequence[str], types: Sequence[Any], *, trim: bool = False)
     select = ", ".join(_selected(name, kind) for name, kind in zip(names, types, strict=True))
     shape = shapes.Record({name: _shape(kind) for name, kind in zip(names, types, strict=True)})
     return Answer(tuple(names), select, converts, shape)
-
-
-def quote(name: str) -> str:
-    """A name as SQL takes it."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def import_duckdb(what: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import IO, Final
 
 from connectory.errors import InputError, SourceError, nearest
@@ -80,7 +81,7 @@ class _Records:
         self._name = name
         self._lines = _lines(file, name)
         first = next(self._lines, "")
-        self._reader = csv.reader(_with(first, self._lines), strict=True, delimiter=_delimiter(first))
+        self._reader = csv.reader(chain([first], self._lines), strict=True, delimiter=_delimiter(first))
         self.lines: list[int] = []  # of the records taken last
         self._line = 0
         csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
@@ -135,12 +136,6 @@ def _told(why: csv.Error) -> str:
     if "new-line character" in str(why):
         return "a line ends in a bare carriage return; save the file with the line ends of Unix or Windows"
     return str(why)
-
-
-def _with(first: str, lines: Iterator[str]) -> Iterator[str]:
-    if first:
-        yield first
-    yield from lines
 
 
 def _delimiter(heading: str) -> str:

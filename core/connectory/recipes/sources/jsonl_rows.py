@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import IO, Any, Final
 
 import msgspec
 
+from connectory.destinations.columns import EXACT_IN_FLOAT
 from connectory.errors import InputError
 from connectory.recipes.source import Row
 from connectory.recipes.sources.places import Place
 from connectory.values.shapes import Kind, Plain, Record
 
 _decode: Final = msgspec.json.Decoder().decode
-_EXACT_IN_FLOAT: Final = 2**53
 # What was seen of a field, null aside -> its kind. Anything else is `any`.
 _KINDS: Final[dict[frozenset[str], Kind]] = {
     frozenset({"str"}): "text",
@@ -48,14 +49,8 @@ class JsonRows:
     def batches(self, place: Place, skip: int, size: int) -> Iterator[Sequence[Row]]:
         """The rows of one file behind the first `skip`, some at a time."""
         with place.open() as file:
-            batch: list[Row] = []
-            for number, row in enumerate(_rows(file, place.name)):
-                if number >= skip:
-                    batch.append(row)
-                if len(batch) == size:
-                    yield batch
-                    batch = []
-            if batch:
+            rows = islice(_rows(file, place.name), skip, None)
+            while batch := list(islice(rows, size)):
                 yield batch
 
 
@@ -84,5 +79,5 @@ def _called(value: Any) -> str:
 def _word(value: Any) -> str:
     if type(value) is int:
         size = abs(value)
-        return "small" if size <= _EXACT_IN_FLOAT else "int" if size < 2**63 else "big"
+        return "small" if size <= EXACT_IN_FLOAT else "int" if size < 2**63 else "big"
     return type(value).__name__

@@ -18,6 +18,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from connectory.destinations.columns import EXACT_IN_FLOAT
 from connectory.errors import nearest
 from connectory.values.shapes import Kind, Plain
 
@@ -61,7 +62,7 @@ def _is_float(cell: str) -> bool:
         return False
     number = float(cell)
     if cell.lstrip("-").isdecimal():
-        return abs(number) <= 2**53  # a longer one is no amount but a name made of digits
+        return abs(number) <= EXACT_IN_FLOAT  # a longer one is no amount but a name made of digits
     return number - number == 0 and Decimal(repr(number)) == Decimal(cell)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from connectory.destinations.columns import literal
 from connectory.errors import InputError
 from connectory.recipes.changing.values import Answer, answer_of, import_duckdb
 from connectory.recipes.source import Row
@@ -58,7 +59,7 @@ class ParquetRows:
             self._connection.register_filesystem(place.remote)
             self._known.add(place.remote.protocol)
         path = place.path if place.remote is None else place.name
-        return f"read_parquet([{_literal(path)}])"
+        return f"read_parquet([{literal(path)}])"
 
     def _ask(self, place: Place, sql: str) -> Any:
         try:
@@ -75,7 +76,3 @@ class ParquetRows:
 
 def _first_line(why: Exception) -> str:
     return str(why).partition("\n")[0][:300]
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

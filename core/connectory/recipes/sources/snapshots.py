@@ -13,6 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -119,7 +120,7 @@ def write_rows(snapshots: Snapshots, heading: Heading, batches: Iterable[Sequenc
     def fill(file: IO[bytes]) -> None:
         kept = {"version": _VERSION, "names": heading.names, "query": heading.query}
         file.write(msgspec.json.encode(kept) + b"\n")
-        for batch in _with(first, iterator):
+        for batch in chain([first], iterator):
             file.writelines(write_line(tuple(row.values())) for row in batch)
 
     return snapshots.write("jsonl", fill)
@@ -164,8 +165,3 @@ def read_rows(path: Path, at: int, size: int) -> Iterator[tuple[list[dict[str, A
 def copy_stream(snapshots: Snapshots, ending: str, stream: IO[bytes]) -> Path:
     """Keep all bytes of a stream."""
     return snapshots.write(ending, lambda file: shutil.copyfileobj(stream, file))
-
-
-def _with(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
