@@ -151,16 +151,18 @@ class GatheredReader:
     def forget(self) -> None:
         """Remove what was gathered."""
         self._reader.forget()
-        if self._file is not None:
-            for path in (self._file, self._file.with_name(f"{self._file.name}.wal")):
-                path.unlink(missing_ok=True)
+        self._remove()
 
     def close(self) -> None:
         """Let go of the source; remove the file where nobody knows of it."""
-        if not self._given and self._file is not None:
+        if not self._given:
+            self._remove()
+        self._reader.close()
+
+    def _remove(self) -> None:
+        if self._file is not None:
             for path in (self._file, self._file.with_name(f"{self._file.name}.wal")):
                 path.unlink(missing_ok=True)
-        self._reader.close()
 
 
 @contextlib.contextmanager
