@@ -100,7 +100,8 @@ def postgres_place(url: str) -> Place:
 def postgres_rows(url: str, name: str) -> list[dict[str, Any]]:
     with psycopg.connect(url) as connection:
         fields = connection.execute(
-            "SELECT attname, coalesce(substr(col_description(attrelid, attnum), 8), attname) FROM pg_attribute"
+            "SELECT attname, coalesce(substr(col_description(attrelid, attnum), 8), attname),"
+            " atttypid = 'float8'::regtype FROM pg_attribute"
             " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
             [name],
         ).fetchall()
@@ -108,12 +109,13 @@ def postgres_rows(url: str, name: str) -> list[dict[str, Any]]:
             there = connection.execute("SELECT to_regclass(%s)", [name]).fetchone()
             if there == (None,):
                 return []
-        listed = ", ".join('to_jsonb("' + column.replace('"', '""') + '")::text' for column, _ in fields)
+        listed = ", ".join('to_jsonb("' + column.replace('"', '""') + '")::text' for column, _, _ in fields)
         rows = connection.execute(f"SELECT {listed} FROM {name} ORDER BY ctid".encode()).fetchall()
     return [
         {
-            field: json.loads(value, parse_float=Decimal)
-            for (_, field), value in zip(fields, row, strict=True)
+            # Half way between two floats PostgreSQL writes a digit more than is needed to tell which one it is.
+            field: float(value) if is_float else json.loads(value, parse_float=Decimal)
+            for (_, field, is_float), value in zip(fields, row, strict=True)
             if value is not None
         }
         for row in rows

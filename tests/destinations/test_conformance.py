@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import connectory
@@ -199,11 +198,6 @@ def test_integers_days_moments_and_nested_values_come_back_as_they_went(place: P
         assert bare(found[field]) == bare(row[field])
 
 
-def on_the_edge(number: float) -> bool:
-    """Whether the shortest text of a float is half way to the next one: PostgreSQL writes one digit more."""
-    return 2 * abs(Fraction(repr(number)) - Fraction(number)) == Fraction(math.ulp(number))
-
-
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 NAMES = st.sampled_from(["a", "A", "b", "id", "", "a b", "a.b", 'q"', "it's", "select", "a_2", "é", "%s"]) | TEXTS
 SCALARS = (
@@ -212,7 +206,7 @@ SCALARS = (
     | st.integers()
     | st.integers(-(2**140), 2**140)
     | st.sampled_from([2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 10607302981934, 0, 1])
-    | st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not on_the_edge(number))
+    | st.floats(allow_nan=False, allow_infinity=False)
     | TEXTS
     | st.sampled_from(["2026-01-01", "12", "true", "null", "{}", "", "\\N", "\\", "\n", ",", '"'])
 )
@@ -227,6 +221,7 @@ def chunked(rows: list[Any], cuts: list[int]) -> list[list[Any]]:
     return [rows[start:end] for start, end in itertools.pairwise(edges) if start != end]
 
 
+@example([{"a": 5.661915981432894e16}], [], False)
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS, st.lists(st.integers(0, 100), max_size=3), st.booleans())
 def test_any_rows_in_any_chunks_are_there_once_and_equal(

@@ -78,20 +78,19 @@ class Paper:
         """There is nothing to close."""
 
     def page(self, query: dict[str, str]) -> dict[str, Any]:
-        """One page, in order of the ids. A cursor names the record it stands behind."""
+        """One page, in order of the ids."""
         since, until = (datetime.fromisoformat(query[end]) if end in query else None for end in ("since", "until"))
         size = int(query["size"])
         found = [item for _, item in sorted(self.items.items()) if self._wanted(item, since, until)]
-        if behind := query.get("behind") or query.get("after"):
-            start = sum(1 for item in found if item["id"] <= int(behind))
+        if "behind" in query:
+            start = sum(1 for item in found if item["id"] <= int(query["behind"]))
         else:
-            start = int(query.get("skip", 0)) + (int(query.get("page", 1)) - 1) * size
+            start = int(query.get("skip", query.get("after", 0))) + (int(query.get("page", 1)) - 1) * size
         items = found[start : start + size]
         answer: dict[str, Any] = {"total": len(found), "items": items}
         if start + size < len(found):
             rest = "&".join(f"{name}={value}" for name, value in query.items() if name != "after")
-            last = items[-1]["id"]
-            answer |= {"next": last, "link": f"/things?{rest}&after={last}"}
+            answer |= {"next": start + size, "link": f"/things?{rest}&after={start + size}"}
         return answer
 
     def _wanted(self, item: dict[str, Any], since: datetime | None, until: datetime | None) -> bool:

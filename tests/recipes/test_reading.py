@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from connectory import LimitReached
@@ -140,6 +140,16 @@ def test_every_version_of_a_record_is_appended_once_whatever_changes_meanwhile(
 ) -> None:
     """`changes` happen before the call of that number: (call, record, seconds since the last change)."""
 
+    @example(  # a record comes before the page that is read next, where the cursor is a number in truth
+        size=4,
+        complete=True,
+        runs=[
+            ([(1, 3, 0), (4, 3, 1), (4, 5, 2), (5, 12, 1), (2, 6, 2)], []),
+            ([(5, 8, 2)], []),
+            ([(5, 12, 2), (2, 9, 1), (5, 6, 1), (6, 12, 1), (3, 6, 1)], [3]),
+            ([(4, 1, 1), (2, 10, 2), (1, 12, 0), (1, 4, 1), (5, 10, 0)], [4]),
+        ],
+    )
     @QUICK
     @given(
         size=st.integers(1, 5),

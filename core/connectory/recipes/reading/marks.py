@@ -2,7 +2,8 @@
 
 A mark moves only at the end of a complete read. For moments it never passes the moment at which the read began: a
 record that changed while the list was read, on a page that was read already, is of a later moment and comes next time.
-Records at or behind the mark that were delivered are remembered where they would be appended twice.
+Records at or behind the mark that were delivered are remembered where they would be appended twice, and those of the
+page before: a vendor's cursors may count in secret, so that a record which comes before them moves others behind them.
 """
 
 from __future__ import annotations
@@ -130,7 +131,8 @@ class Seen:
     """What a read has seen of its mark: the largest value, and records that must not be appended twice.
 
     `base` is the mark of the last complete run, `began` where the largest may move at most. `before` are the records
-    that the last run delivered at its mark or behind it, `near` those of this one: digest -> value (None: it has none).
+    that the last run delivered at its mark or behind it, `near` those of this one and the latest of it, as many as a
+    page holds: digest -> value (None: it has none).
     """
 
     field: MarkField
@@ -141,6 +143,7 @@ class Seen:
     largest: Value | None = None
     before: Mapping[str, Value | None] = attrs.Factory(dict)
     near: dict[str, Value | None] = attrs.Factory(dict)
+    page: int = 0
     records: int = 0
     empty: int = 0
     absent: int = 0
@@ -159,6 +162,7 @@ class Seen:
             return True
         held = digest([identity, str(value)])
         known = held in self.near or held in self.before
+        self.near.pop(held, None)  # so that the latest stand last
         self.near[held] = value
         if len(self.near) >= 2 * MOST_REMEMBERED:
             self._forget()
@@ -177,23 +181,23 @@ class Seen:
         return max(seen, base)
 
     def kept(self) -> list[list[Any]]:
-        """The records delivered so far that the next run may meet again."""
+        """The records delivered so far that this run, or the next, may meet again."""
         self._forget()
         return [[held, value] for held, value in self.near.items()]
 
     def left(self) -> list[list[Any]]:
         """The same at the end, with those of the last run that are not behind the mark yet."""
-        floor = self._floor
-        earlier_ones = {held: value for held, value in self.before.items() if _reaches(value, floor)}
-        return [[held, value] for held, value in {**earlier_ones, **self.near}.items()][-MOST_REMEMBERED:]
+        floor, known = self._floor, {**self.before, **self.near}
+        return [[held, value] for held, value in known.items() if _reaches(value, floor)][-MOST_REMEMBERED:]
 
     @property
     def _floor(self) -> Value | None:
         return earlier(self.mark, self.lookback + 1.0)
 
     def _forget(self) -> None:
-        floor = self._floor
-        self.near = {held: value for held, value in self.near.items() if _reaches(value, floor)}
+        floor, latest = self._floor, len(self.near) - self.page
+        numbered = enumerate(self.near.items())
+        self.near = {held: value for n, (held, value) in numbered if n >= latest or _reaches(value, floor)}
         if len(self.near) > MOST_REMEMBERED:
             self.near = dict(list(self.near.items())[-MOST_REMEMBERED:])
             warnings.warn(

@@ -393,10 +393,11 @@ class Reading:
         self.place = attrs.evolve(self.place, **changes)
 
     def _chunk(self, rows: list[Any], *, pages: int = 0, left_out: Mapping[str, int] | None = None) -> Chunk:
+        trail = self.place.trail
         if self.seen is not None:
+            self.seen.page = trail.size if trail is not None else 0
             counts = (self.seen.records, self.seen.empty, self.seen.absent)
             self._move(seen=self.seen.largest, around=self.seen.kept(), counts=counts)
-        trail = self.place.trail
         total = trail.total if trail is not None and not self._nested else None
         told = {word: count for word, count in (left_out or {}).items() if count}
         return Chunk(rows, place_to_json(self.place), pages=pages, total=total, left_out=told)
