@@ -13,9 +13,10 @@ from connectory.mock.checks import Checker
 from connectory.mock.desks import Desk
 from connectory.mock.exchange import Refused
 from connectory.mock.reading import Heard
-from connectory.mock.shapes import Draft, holds, put, put_list, satisfying, violating
+from connectory.mock.shapes import Draft, put, put_list, satisfying, violating
 from connectory.mock.singles import same_record, taken_by, written
 from connectory.mock.store import Record, Scope, Shelf, Store
+from connectory.outcomes import condition_holds
 from connectory.plugins.kinds import Codec
 from connectory.spec.language import Results
 from connectory.spec.places import MISSING
@@ -204,7 +205,7 @@ def _entries(results: Results, answer: Any) -> list[Any]:
 
 
 def _is_good(results: Results, entry: Any) -> bool:
-    return all(holds(test, path.find(entry)) for path, test in results.ok.items())
+    return all(condition_holds(test, [path.find(entry)]) for path, test in results.ok.items())
 
 
 def _example_entry(results: Results, example: Any, *, good: bool) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from connectory.outcomes import condition_holds
 from connectory.plugins.kinds import Codec
 from connectory.spec.places import EVERY, MISSING, AnswerPath
 from connectory.spec.words import Place, Records, Test
@@ -115,10 +116,10 @@ def _within(pattern: str, text: str, value: Any) -> str:
 
 def satisfying(test: Test, shown: Any = MISSING) -> Any:
     """A value for which a condition holds: what the example shows if that does, MISSING where none can be found."""
-    if shown is not MISSING and holds(test, shown):
+    if shown is not MISSING and condition_holds(test, [shown]):
         return shown
     tries = [*(test.in_ or ()), *_numbers(test), *_texts(test), True, "yes", 1, None, MISSING]
-    return next((value for value in tries if holds(test, value)), MISSING)
+    return next((value for value in tries if condition_holds(test, [value])), MISSING)
 
 
 def violating(test: Test, shown: Any = MISSING) -> Any:
@@ -135,7 +136,7 @@ def violating(test: Test, shown: Any = MISSING) -> Any:
         *(test.not_in or ()),
         "yes",
     ]
-    return next((value for value in tries if not holds(test, value)), MISSING)
+    return next((value for value in tries if not condition_holds(test, [value])), MISSING)
 
 
 def _numbers(test: Test) -> Iterable[Any]:
@@ -145,24 +146,6 @@ def _numbers(test: Test) -> Iterable[Any]:
 def _texts(test: Test) -> Iterable[str]:
     """Texts that a plain pattern matches: what is left of it without its anchors."""
     return () if test.matches is None else (re.sub(r"\\(.)", r"\1", test.matches.strip("^$")),)
-
-
-def holds(test: Test, value: Any) -> bool:
-    """Whether a condition holds for a value, as the language page says it; MISSING where nothing is."""
-    there = value is not MISSING and value not in (None, "", [], {})
-    if test.exists is not None and test.exists != there:
-        return False
-    if test.not_in is not None and any(_equal(value, one) for one in test.not_in):
-        return False
-    if test.in_ is not None and not any(_equal(value, one) for one in test.in_):
-        return False
-    if test.matches is not None and not (there and re.search(test.matches, str(value))):
-        return False
-    return test.above is None or (type(value) in (int, float) and value > test.above)
-
-
-def _equal(value: Any, one: Any) -> bool:
-    return bool(value == one) and isinstance(value, bool) == isinstance(one, bool)
 
 
 def moment(epoch: float) -> datetime:
