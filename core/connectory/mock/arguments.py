@@ -37,7 +37,6 @@ class Hearing:
             fields=fields,
             variables=variables if isinstance(variables, dict) else {},
             body=fields if in_body else body,
-            pairs=pairs,
             asked=asked,
         )
 
@@ -51,7 +50,7 @@ class Hearing:
 
     def _path_value(self, desk: Desk, name: str, text: str) -> Any:
         field = desk.operation.path.get(name)
-        return text if field is None else gather(name, field, [(name, text)], desk.wire)
+        return text if field is None else gather(name, field, [(name, text)], desk.plan.styles)
 
     def check(self, desk: Desk, heard: Heard, without: str | None = None) -> None:
         """Raises Refused with everything that is wrong with the arguments."""
@@ -84,13 +83,13 @@ class Hearing:
             return [("", "the body is missing")]
         # A record that was read first is sent back whole, with what is read-only in it.
         whole = operation.merge is not None
-        body = _known_references(heard.body) if whole else heard.body
+        body = _without_nulls(heard.body) if whole else heard.body
         return self.checker.faults(body, kind, lenient=whole) if kind != Scalar("bytes") else []
 
 
 def _gathered(desk: Desk, fields: Mapping[str, Any], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     pairs = list(pairs)
-    found = {name: gather(name, field, pairs, desk.wire) for name, field in fields.items()}
+    found = {name: gather(name, field, pairs, desk.plan.styles) for name, field in fields.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -99,6 +98,6 @@ def _plain(field: Any) -> Any:
     return attrs.evolve(field, type=ANY) if field.type == Scalar("file") else field
 
 
-def _known_references(body: Any) -> Any:
+def _without_nulls(body: Any) -> Any:
     """A record that was read and is sent back may hold nulls where nothing is."""
     return {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body

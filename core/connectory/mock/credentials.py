@@ -14,7 +14,7 @@ import msgspec
 
 from connectory.clock import Clock
 from connectory.mock.exchange import Asked, Refused
-from connectory.mock.reading import decode_body, template_pattern
+from connectory.mock.reading import TEMPLATE, decode_body, template_pattern
 from connectory.mock.shapes import Draft, moment
 from connectory.plugins.kinds import Codec, Format
 from connectory.spec.language import Auth, Spec, Token
@@ -53,11 +53,11 @@ class Door:
             token = auth.token
             if token is None or asked.method != ("GET" if token.get is not None else "POST"):
                 continue
-            address = urlsplit(re.sub(r"\{\{.*?\}\}", "\0", str(token.get or token.post)))
-            pattern = re.escape(address.path).replace("\0", "[^/]+").replace("\\\0", "[^/]+")
+            address = urlsplit(TEMPLATE.sub("\0", str(token.get or token.post)))
+            pattern = ".*" + "[^/]+".join(map(re.escape, address.path.split("\0")))
             held = dict(asked.query)
             constants = parse_qsl(address.query, keep_blank_values=True)
-            if re.fullmatch(f"(?:.*)?{pattern}", asked.path) and all(
+            if re.fullmatch(pattern, asked.path) and all(
                 held.get(name) == value for name, value in constants if "\0" not in value
             ):
                 return token
@@ -168,7 +168,7 @@ class Door:
             text = held
             pattern = template_pattern(template).fullmatch(held)
             if pattern and pattern.groups():
-                texts = re.findall(r"\{\{.*?\}\}", template)
+                texts = TEMPLATE.findall(template)
                 at = next(n for n, one in enumerate(texts) if _TOKEN_ALONE.fullmatch(one))
                 text = pattern[at + 1]
             known = next((one for one in self.issued if one.text == text), None)

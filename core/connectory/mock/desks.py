@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 import attrs
 
-from connectory.mock.reading import Wire
-from connectory.operation import Plan, make_plan
+from connectory.operation import Plan, make_plan, path_names, wire_body
 from connectory.plugins.registry import Registry
 from connectory.spec.language import Example, Operation, Spec
 from connectory.spec.naming import snake
@@ -37,7 +35,6 @@ class Desk:
     name: str
     operation: Operation
     plan: Plan
-    wire: Wire
     act: Act
     type_name: str | None
     shelf: str
@@ -105,7 +102,7 @@ def make_desks(spec: Spec, registry: Registry) -> dict[str, Desk]:
 
 def _desk(spec: Spec, registry: Registry, name: str, shelf: str, scopes: Mapping[str, tuple[str, ...]]) -> Desk:
     operation = spec.operations[name]
-    body = str(operation.wire.body or spec.wire.body or "json")
+    body = wire_body(spec, operation)
     plan = make_plan(spec, registry, name, body="json" if "{{" in body else body)
     act = act_of(operation, name, plan.does)
     scope = tuple(one for one in scopes.get(shelf, ()) if f"{{{one}}}" in str(operation.address))
@@ -114,7 +111,6 @@ def _desk(spec: Spec, registry: Registry, name: str, shelf: str, scopes: Mapping
         name=name,
         operation=operation,
         plan=plan,
-        wire=Wire(plan.styles.lists, plan.styles.objects, plan.styles.bools),
         act=act,
         type_name=type_of(operation),
         shelf=shelf,
@@ -160,22 +156,18 @@ def _shelves(spec: Spec) -> dict[str, str]:
 def _primary(spec: Spec, resource: str, types: Mapping[str, str | None]) -> tuple[str | None, tuple[str, ...]]:
     """The type of a resource's records, and the path parameters of its list."""
     names = [name for name in spec.operations if resource_of(name) == resource]
-    ranked = sorted(names, key=lambda name: ("list", "get", "create").index(v) if (v := verb_of(name)) in _RANK else 9)
+    ranked = sorted(names, key=lambda name: _RANK.get(verb_of(name), len(_RANK)))
     kind = next((types[name] for name in ranked if types[name] is not None), None)
     lists = next((name for name in ranked if is_list(spec.operations[name])), None)
-    return kind, _path_names(spec.operations[lists]) if lists else ()
+    return kind, path_names(str(spec.operations[lists].address)) if lists else ()
 
 
-_RANK: Final = frozenset({"list", "get", "create"})
+_RANK: Final[Mapping[str, int]] = {"list": 0, "get": 1, "create": 2}
 
 
 def is_list(operation: Operation) -> bool:
     """Whether it yields many records."""
     return operation.pages is not None or operation.records is not None
-
-
-def _path_names(operation: Operation) -> tuple[str, ...]:
-    return tuple(re.findall(r"(?<!\{)\{(\w+)\}(?!\})", str(operation.address)))
 
 
 def _rest_shelf(
@@ -187,7 +179,7 @@ def _rest_shelf(
     operation, resource = spec.operations[name], resource_of(name)
     kind, parameters = primary[resource]
     of_its_own = types[name] != kind and not (types[name] is None and verb_of(name) in _BY_VERB)
-    elsewhere = is_list(operation) and _path_names(operation) != parameters
+    elsewhere = is_list(operation) and path_names(str(operation.address)) != parameters
     return name if of_its_own or elsewhere else resource
 
 
@@ -210,7 +202,7 @@ def _type_of_sibling(name: str, types: Mapping[str, str | None]) -> str | None:
 def _scopes(spec: Spec, shelves: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """By shelf: the path parameters of its list, which choose among its records."""
     return {
-        shelves[name]: _path_names(operation)
+        shelves[name]: path_names(str(operation.address))
         for name, operation in reversed(list(spec.operations.items()))
         if is_list(operation) and operation.graphql is None
     }

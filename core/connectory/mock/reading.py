@@ -13,24 +13,16 @@ import attrs
 import msgspec
 
 from connectory.mock.exchange import Asked, Refused
+from connectory.operation import Styles
 from connectory.plugins.kinds import Format
 from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
 from connectory.spec.words import Field, Slot
 
 _SEPARATORS = {"comma": ",", "pipe": "|", "space": " "}
 _INTEGERS = ("int", "byte", "int16", "int32", "int64")
-_TEMPLATE = re.compile(r"\{\{.*?\}\}")
+TEMPLATE = re.compile(r"\{\{.*?\}\}")
 
 Pairs = Iterable[tuple[str, str]]
-
-
-@attrs.frozen
-class Wire:
-    """How this operation's values are written: the words of `wire`, with their defaults filled in."""
-
-    lists: str
-    objects: str
-    bools: str
 
 
 @attrs.frozen
@@ -43,13 +35,12 @@ class Heard:
     fields: Mapping[str, Any]
     variables: Mapping[str, Any]
     body: Any
-    pairs: tuple[tuple[str, str], ...]
     asked: Asked
 
     def slot(self, slot: Slot) -> Any:
         """What stands in a slot of a pager; None when nothing."""
         if slot.query is not None:
-            return dict(self.pairs).get(slot.query)
+            return self.asked.argument(slot.query)
         if slot.headers is not None:
             return self.asked.headers.get(slot.headers)
         held: Any = self.variables if slot.variables is not None else self.body
@@ -101,11 +92,11 @@ def _parts(asked: Asked) -> dict[str, Any]:
     return found
 
 
-def gather(name: str, field: Field, pairs: Pairs, wire: Wire) -> Any:
+def gather(name: str, field: Field, pairs: Pairs, styles: Styles) -> Any:
     """One parameter out of query or form pairs, in its declared type; None when it is not there."""
-    wire = attrs.evolve(wire, lists=field.lists) if field.lists else wire
+    styles = attrs.evolve(styles, lists=field.lists) if field.lists else styles
     texts = [(key, _inside(field, text)) for key, text in pairs]
-    return _gather(name, field.type, texts, wire)
+    return _gather(name, field.type, texts, styles)
 
 
 def _inside(field: Field, text: str) -> str:
@@ -118,39 +109,39 @@ def _inside(field: Field, text: str) -> str:
 
 def template_pattern(template: str) -> re.Pattern[str]:
     """What a rendered template looks like; each `{{ }}` is a group."""
-    return re.compile("(.*)".join(re.escape(part) for part in _TEMPLATE.split(template)), re.DOTALL)
+    return re.compile("(.*)".join(re.escape(part) for part in TEMPLATE.split(template)), re.DOTALL)
 
 
-def _gather(name: str, kind: TypeExpr, pairs: list[tuple[str, str]], wire: Wire) -> Any:
+def _gather(name: str, kind: TypeExpr, pairs: list[tuple[str, str]], styles: Styles) -> Any:
     plain = [text for key, text in pairs if key == name]
     if isinstance(kind, ListOf):
-        return _gather_list(name, kind.item, pairs, plain, wire)
+        return _gather_list(name, kind.item, pairs, plain, styles)
     if plain:
-        return coerce(plain[-1], kind, wire)
+        return coerce(plain[-1], kind, styles)
     if isinstance(kind, Named | MapOf) or kind == Scalar("any"):
-        return _gather_object(name, pairs, wire)
+        return _gather_object(name, pairs, styles)
     return None
 
 
-def _gather_list(name: str, item: TypeExpr, pairs: list[tuple[str, str]], plain: list[str], wire: Wire) -> Any:
-    if wire.lists == "json":
+def _gather_list(name: str, item: TypeExpr, pairs: list[tuple[str, str]], plain: list[str], styles: Styles) -> Any:
+    if styles.lists == "json":
         return _json_or_text(plain[-1]) if plain else None
-    if wire.lists in _SEPARATORS:
+    if styles.lists in _SEPARATORS:
         if not plain:
             return None
-        return [coerce(text, item, wire) for text in plain[-1].split(_SEPARATORS[wire.lists])] if plain[-1] else []
-    opened = re.compile(re.escape(name) + (r"\[\d*\]" if wire.lists in ("brackets", "indexed") else ""))
+        return [coerce(text, item, styles) for text in plain[-1].split(_SEPARATORS[styles.lists])] if plain[-1] else []
+    opened = re.compile(re.escape(name) + (r"\[\d*\]" if styles.lists in ("brackets", "indexed") else ""))
     texts = [text for key, text in pairs if opened.fullmatch(key)]
-    return [coerce(text, item, wire) for text in texts] if texts else None
+    return [coerce(text, item, styles) for text in texts] if texts else None
 
 
-def _gather_object(name: str, pairs: list[tuple[str, str]], wire: Wire) -> Any:
-    pattern = re.escape(name) + (r"\.([^.]+)" if wire.objects == "dots" else r"\[([^\]]+)\]")
+def _gather_object(name: str, pairs: list[tuple[str, str]], styles: Styles) -> Any:
+    pattern = re.escape(name) + (r"\.([^.]+)" if styles.objects == "dots" else r"\[([^\]]+)\]")
     found = {match[1]: text for key, text in pairs if (match := re.fullmatch(pattern, key))}
     return found or None
 
 
-def coerce(text: str, kind: TypeExpr, wire: Wire) -> Any:
+def coerce(text: str, kind: TypeExpr, styles: Styles) -> Any:
     """The text as a value of its type; the text itself where it is none, which the checks then say."""
     match kind:
         case Scalar(name=name) if name in _INTEGERS:
@@ -160,7 +151,7 @@ def coerce(text: str, kind: TypeExpr, wire: Wire) -> Any:
         case Scalar(name="float" | "decimal"):
             return float(text) if re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", text) else text
         case Scalar(name="bool"):
-            words = {"1": True, "0": False} if wire.bools == "one_zero" else {"true": True, "false": False}
+            words = {"1": True, "0": False} if styles.bools == "one_zero" else {"true": True, "false": False}
             return words.get(text, text)
         case Named() | MapOf() | ListOf() | Scalar(name="any"):
             return _json_or_text(text)

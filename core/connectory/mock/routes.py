@@ -12,12 +12,13 @@ import attrs
 import msgspec
 
 from connectory.mock.checks import Checker
+from connectory.mock.desks import Desk
 from connectory.mock.exchange import Asked, Refused
-from connectory.mock.reading import Wire, gather, template_pattern
-from connectory.spec.language import Operation, Spec
+from connectory.mock.reading import TEMPLATE, gather, template_pattern
+from connectory.operation import Styles, path_names
+from connectory.spec.language import Spec
 from connectory.spec.words import Field
 
-_TEMPLATE: Final = re.compile(r"\{\{.*?\}\}")
 _PIECE: Final = re.compile(r"\{\{.*?\}\}|\{\w+\}")
 MOST_NAMED: Final = 5  # paths that a 404 names
 
@@ -26,8 +27,7 @@ MOST_NAMED: Final = 5  # paths that a 404 names
 class Route:
     """Where one operation is asked for. `literal` counts the letters that are fixed: the more, the surer."""
 
-    name: str
-    operation: Operation
+    desk: Desk
     method: str
     shown: str
     pattern: re.Pattern[str]
@@ -68,7 +68,7 @@ class Routes:
         """Of the operations that a path fits the one with the most fixed letters, then the one that the rest fits."""
         best = max(route.literal for route, _ in found)
         rivals = [one for one in found if one[0].literal == best]
-        if rivals[0][0].operation.graphql is not None:
+        if rivals[0][0].desk.operation.graphql is not None:
             return _by_document(rivals, asked)
         return max(rivals, key=lambda rival: self._likeness(rival[0], asked)) if len(rivals) > 1 else rivals[0]
 
@@ -79,20 +79,20 @@ class Routes:
         for name, text in route.constants:
             fits = name in held and template_pattern(text).fullmatch(held[name]) is not None
             score += 10 if fits else -100
-        for name, field in route.operation.query.items():
+        for name, field in route.desk.operation.query.items():
             if field.around is not None and name in held:
-                score += 5 if self._stands_in(name, field, held[name]) else -50
+                score += 5 if self._stands_in(name, field, held[name], route.desk.plan.styles) else -50
             if field.required and field.default is None:
                 score += 2 if name in held else -20
             elif name in held:
                 score += 1
         return score
 
-    def _stands_in(self, name: str, field: Field, text: str) -> bool:
+    def _stands_in(self, name: str, field: Field, text: str, styles: Styles) -> bool:
         """Whether a value of the field's type stands in the text around it."""
         if not template_pattern(str(field.around)).fullmatch(text):
             return False
-        value = gather(name, field, [(name, text)], Wire("repeat", "brackets", "true_false"))
+        value = gather(name, field, [(name, text)], styles)
         return not list(self.checker.faults(value, field.type))
 
     def _paths(self, path: str) -> Iterator[str]:
@@ -107,7 +107,7 @@ class Routes:
         if others:
             return f"{asked.path} takes {' and '.join(others)}, not {asked.method}"
         ranked = sorted(self.routes, key=lambda route: -_alike(route.shown, asked.path))
-        there = dict.fromkeys(f"{route.method} {route.shown} ({route.name})" for route in ranked)
+        there = dict.fromkeys(f"{route.method} {route.shown} ({route.desk.name})" for route in ranked)
         more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
         return f"nothing at {asked.method} {asked.path}; there is {', '.join(list(there)[:MOST_NAMED])}{more}"
 
@@ -117,10 +117,10 @@ def _alike(shown: str, path: str) -> float:
     return SequenceMatcher(None, shown, path).ratio()
 
 
-def make_routes(spec: Spec, checker: Checker) -> Routes:
+def make_routes(spec: Spec, desks: Mapping[str, Desk], checker: Checker) -> Routes:
     """The routes of a checked spec."""
-    routes = [_route(name, operation) for name, operation in spec.operations.items()]
-    paths = [urlsplit(_TEMPLATE.sub("x", str(text))).path.rstrip("/") for text in spec.servers.values()]
+    routes = [_route(desk) for desk in desks.values()]
+    paths = [urlsplit(TEMPLATE.sub("x", str(text))).path.rstrip("/") for text in spec.servers.values()]
     texts = [str(text).split("://", 1)[-1].partition("/")[2].rstrip("/") for text in spec.servers.values()]
     prefixes = [re.compile("/" + _loose(text)) for text, path in zip(texts, paths, strict=True) if path and text]
     return Routes(sorted(routes, key=lambda route: -route.literal), prefixes, checker)
@@ -128,21 +128,21 @@ def make_routes(spec: Spec, checker: Checker) -> Routes:
 
 def _loose(text: str) -> str:
     """A pattern for a text in which settings stand for anything within a segment."""
-    return "[^/]+".join(re.escape(part) for part in _TEMPLATE.split(text))
+    return "[^/]+".join(re.escape(part) for part in TEMPLATE.split(text))
 
 
-def _route(name: str, operation: Operation) -> Route:
+def _route(desk: Desk) -> Route:
+    operation = desk.operation
     method = "POST" if operation.graphql is not None else operation.method.upper()
     address = str(operation.address)
     path, _, query = address.partition("?")
-    names = tuple(re.findall(r"(?<!\{)\{(\w+)\}(?!\})", path))
     pieces = _PIECE.split(path)
     groups = ["([^/]+)" if not piece.startswith("{{") else "[^/]+" for piece in _PIECE.findall(path)]
     pattern = "".join(re.escape(a) + b for a, b in zip(pieces, [*groups, ""], strict=True))
     fixed = tuple(parse_qsl(query, keep_blank_values=True)) + tuple(
         (key, str(value)) for key, value in operation.send.query.items()
     )
-    return Route(name, operation, method, path, re.compile(pattern), names, fixed, sum(map(len, pieces)))
+    return Route(desk, method, path, re.compile(pattern), path_names(path), fixed, sum(map(len, pieces)))
 
 
 def _by_document(rivals: Sequence[Found], asked: Asked) -> Found:
@@ -154,11 +154,11 @@ def _by_document(rivals: Sequence[Found], asked: Asked) -> Found:
     if not isinstance(document, str):
         raise Refused("rejected", "the body holds no GraphQL document: expected 'query'")
     for route, arguments in rivals:
-        if route.operation.document is not None and _plain(route.operation.document) == _plain(document):
+        if route.desk.operation.document is not None and _plain(route.desk.operation.document) == _plain(document):
             return route, arguments
-    free = next((one for one in rivals if one[0].operation.document is None), None)
+    free = next((one for one in rivals if one[0].desk.operation.document is None), None)
     if free is None:
-        known = ", ".join(route.name for route, _ in rivals[:MOST_NAMED])
+        known = ", ".join(route.desk.name for route, _ in rivals[:MOST_NAMED])
         raise Refused("rejected", f"a GraphQL document that no operation of the spec sends (there are {known})")
     return free
 

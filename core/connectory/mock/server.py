@@ -37,7 +37,7 @@ from connectory.mock.store import Record, Store
 from connectory.operation import Plan
 from connectory.plugins.registry import Registry
 from connectory.spec.expressions import expression_names
-from connectory.spec.language import Spec
+from connectory.spec.language import Spec, Token
 from connectory.spec.load import Loaded
 from connectory.spec.typeexpr import Scalar
 from connectory.spec.words import Field
@@ -86,10 +86,10 @@ class MockServer:
         self._listener: Listener | None = None
         codecs, datetime = registry.codecs, str(spec.wire.datetime or "rfc3339")
         self.desks = make_desks(spec, registry)
-        self._checker = Checker(spec.types, datetime, codecs)
+        checker = Checker(spec.types, datetime, codecs)
         self._secret_paths = _have_secrets(spec)
-        self._hearing = Hearing(self._checker, registry.formats)
-        self._routes = make_routes(spec, self._checker)
+        self._hearing = Hearing(checker, registry.formats)
+        self._routes = make_routes(spec, self.desks, checker)
         fakes = Fakes(spec.types, datetime, codecs)
         self.store = Store(spec, self.desks, fakes, codecs, datetime, self.clock, records, {}, keep)
         self.fill(data or {})
@@ -97,7 +97,7 @@ class MockServer:
         self.gate = Gate({name: Counter.of(name, limit) for name, limit in spec.limits.items()}, self.clock)
         self._lists = Lists(codecs, datetime, refuse_large)
         self._singles = Singles(self.store, fakes)
-        self._batches = Batches(self.store, self._checker, codecs, self._why_bad)
+        self._batches = Batches(self.store, checker, codecs, self._why_bad)
         self.schedule = Schedule(list(faults))
         try:
             self.store.load()
@@ -203,12 +203,12 @@ class MockServer:
         with self._lock:
             token = self.door.exchange_for(asked)
         if token is not None:
-            return self._log(asked, EXCHANGE, 0, self._exchange(asked)), None
+            return self._log(asked, EXCHANGE, 0, self._exchange(token, asked)), None
         try:
             route, path = self._routes.find(asked)
         except Refused as refused:
             return self._log(asked, "", 0, self._refusal(None, refused), refused.words), None
-        desk = self.desks[route.name]
+        desk = route.desk
         with self._lock:
             number, hit = self.schedule.turn(desk.name)
         if "slow" in hit:
@@ -228,10 +228,8 @@ class MockServer:
         """The path, unless a secret may stand in it."""
         return "(a path that may hold a secret)" if self._secret_paths else asked.path
 
-    def _exchange(self, asked: Asked) -> Reply:
+    def _exchange(self, token: Token, asked: Asked) -> Reply:
         """A login: it spends the limits that hold for all, like any other call."""
-        token = self.door.exchange_for(asked)
-        assert token is not None  # it was found before
         names = [name for name, limit in self.spec.limits.items() if limit.for_ == "all"]
         with self._lock:
             throttled = self.gate.enter(names)

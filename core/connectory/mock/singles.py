@@ -201,23 +201,25 @@ def _unwrapped(desk: Desk, type_name: str, held: Record) -> Record:
     return dict(inner) if isinstance(inner, dict) else dict(held)
 
 
+def _identifying(shelf: Shelf, values: Record) -> Mapping[str, Any]:
+    """Those of the values that tell a record apart: the key first."""
+    wires = dict.fromkeys((shelf.key, *shelf.unique()))
+    return {wire: value for wire in wires if (value := values.get(wire)) not in (None, "")}
+
+
 def taken_by(shelf: Shelf, scope: Scope, values: Record) -> str | None:
     """The identifying field of which another record has this value already."""
-    for wire in {shelf.key: None, **dict.fromkeys(shelf.unique())}:
-        value = values.get(wire)
-        if value not in (None, "") and any(_equal(one.get(wire), value) for one in shelf.all(scope)):
-            return str(wire)
-    return None
+    told = _identifying(shelf, values).items()
+    return next((wire for wire, value in told if any(_equal(one.get(wire), value) for one in shelf.all(scope))), None)
 
 
 def same_record(shelf: Shelf, scope: Scope, values: Record) -> Record | None:
     """The record that has the same key, or the same value of another identifying field."""
-    for wire in {shelf.key: None, **dict.fromkeys(shelf.unique())}:
-        value = values.get(wire)
+    told = _identifying(shelf, values)
+    for wire, value in told.items():
         found = next((one for one in shelf.all(scope) if _equal(one.get(wire), value)), None)
-        if value not in (None, "") and found is not None:
+        if found is not None:
             return found
-    told = [wire for wire in {shelf.key: None, **dict.fromkeys(shelf.unique())} if values.get(wire) not in (None, "")]
     if told:
         return None
     # Nothing says which record it is: the one that has all of these values already.
@@ -231,4 +233,4 @@ def _equal(held: Any, value: Any) -> bool:
 
 def _asks_to_replace(heard: Heard) -> bool:
     """Whether the request says `upsert=true`, the usual word for it."""
-    return str(heard.query.get("upsert", dict(heard.pairs).get("upsert", ""))).lower() in ("true", "1")
+    return str(heard.query.get("upsert", heard.asked.argument("upsert"))).lower() in ("true", "1")
