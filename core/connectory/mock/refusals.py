@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -68,7 +69,7 @@ class Refusing:
 
     def _is_graphql(self, rule: Rule) -> bool:
         """Whether a rule is about errors inside a success, as GraphQL has them."""
-        return any(path.steps[:2] == ("errors", "*") for path in rule.body) and "200" in map(str, rule.status)
+        return any(map(_in_errors, rule.body)) and "200" in map(str, rule.status)
 
     def _of_rule(self, rule: Rule, refused: Refused, wait: float | None) -> Draft:
         low, _ = parse_statuses(rule.status[0]) if rule.status else (refused.status or 200, 0)
@@ -121,4 +122,4 @@ def _in_errors(path: AnswerPath) -> bool:
 
 def _seconds(wait: float) -> str:
     """Whole seconds, rounded up, as Retry-After wants them."""
-    return str(max(0, -int(-wait // 1)))
+    return str(max(0, math.ceil(wait)))

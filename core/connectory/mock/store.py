@@ -104,9 +104,9 @@ class Store:
         self.shelves.clear()
 
     def _new(self, name: str) -> Shelf:
-        kinds = [desk.type_name for desk in self.desks.values() if desk.shelf == name and desk.type_name]
+        kind = self._type_name(name)
         shown = next((record for record, _ in self._examples(name)), {})
-        return Shelf(name, key_field(self.spec, self.desks, name, shown), self.spec.types[kinds[0]] if kinds else {})
+        return Shelf(name, key_field(self.spec, self.desks, name, shown), self.spec.types[kind] if kind else {})
 
     def _seed(self, shelf: Shelf, scope: Scope) -> None:
         if shelf.name in self.data:
@@ -120,7 +120,7 @@ class Store:
             shelf.rows[scope] = msgspec.json.decode(seed)
 
     def _make_seed(self, shelf: Shelf, scope: Scope) -> None:
-        kind = self._type_name(shelf)
+        kind = self._type_name(shelf.name)
         for record, at in self._examples(shelf.name):
             if at == scope:
                 self._merge(shelf, scope, record)
@@ -146,8 +146,8 @@ class Store:
         else:
             found.update(record)
 
-    def _type_name(self, shelf: Shelf) -> str | None:
-        return next((d.type_name for d in self.desks.values() if d.shelf == shelf.name and d.type_name), None)
+    def _type_name(self, shelf: str) -> str | None:
+        return next((d.type_name for d in self.desks.values() if d.shelf == shelf and d.type_name), None)
 
     def _is_paged(self, shelf: Shelf) -> bool:
         return any(desk.shelf == shelf.name and desk.plan.pager is not None for desk in self.desks.values())
