@@ -55,7 +55,6 @@ class Ran:
     accounts: Mapping[str, int] = attrs.Factory(dict)
     warns: Sequence[str] = ()
     calls: int = 0
-    logins: int = 0
     waited: float = 0.0
     before: int = 0
     held: int = 0
@@ -158,7 +157,6 @@ class Bench:
             accounts=gives.get("accounts", {}),
             warns=gives.get("warns", ()),
             calls=sum(one.operation == operation for one in self.mock.served),
-            logins=sum(one.operation == "token exchange" for one in self.mock.served),
             waited=self.clock.now() - begun,
             before=before,
             held=self._held(desk, given),
@@ -188,8 +186,7 @@ class Bench:
     def _ways(self, desk: Desk) -> Sequence[Mapping[str, Any]]:
         """Arguments to make the call with: those of the example, then made-up ones."""
         made = {p.name: self._made(desk, p.wire, p.spot, p.field) for p in desk.plan.parameters.values() if p.required}
-        example = dict(desk.example.with_) if desk.example else {}
-        shown: dict[str, Any] = {name: value for name, value in example.items()}
+        shown: dict[str, Any] = dict(desk.example.with_) if desk.example else {}
         if desk.act == "list":
             needed = {p.name for p in desk.plan.parameters.values() if p.required}
             shown = {name: value for name, value in shown.items() if name in needed}

@@ -12,7 +12,7 @@ from connectory.errors import Fault
 from connectory.plugins.registry import Registry
 from connectory.spec.load import Loaded
 from connectory.testing.faults.bench import Bench, Ran
-from connectory.testing.faults.subjects import FIVE, Subject
+from connectory.testing.faults.subjects import Subject
 from connectory.testing.faults.table import TROUBLES, Promise, Trouble
 from connectory.testing.recorded.blame import fault_at
 
@@ -123,10 +123,9 @@ def _as_given(gives: str, usual: Ran, ran: Ran) -> Iterator[str]:
 
 
 def _accounted(gives: str, usual: Ran, ran: Ran) -> Iterator[str]:
-    bad = ran.bad if gives == "bad rejected" else FIVE
     word = "unknown" if gives == "all unknown" else "rejected"
     total = usual.accounts.get("read", 0)
-    bad = total if gives != "bad rejected" else bad
+    bad = ran.bad if gives == "bad rejected" else total
     wanted = {"read": total, **({"delivered": total - bad} if total > bad else {}), word: bad}
     got = {name: count for name, count in ran.accounts.items() if count}
     if got != wanted:

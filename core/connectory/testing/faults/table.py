@@ -80,6 +80,11 @@ def _is_unclear(s: Subject) -> bool:
     return not s.repeatable
 
 
+def _else(gives: Gives, says: str, more: int | None = None, waits: float = 0.0) -> Promise:
+    """What follows where no promise before it holds."""
+    return Promise("", _always, gives, says, more, waits)
+
+
 _LOST: Final = (
     Promise(
         "a batch that may not be sent twice",
@@ -96,8 +101,16 @@ _LOST: Final = (
         0,
     ),
 )
-_AGAIN: Final = Promise(
-    "", _always, "the same", "It is sent again after a pause, and all is as if nothing had been.", 1
+_AGAIN: Final = _else("the same", "It is sent again after a pause, and all is as if nothing had been.", 1)
+_GONE: Final = Promise(
+    "one record is deleted",
+    lambda s: s.removes and not s.batch,
+    "Missing",
+    "It is sent again and finds nothing there any more: the error says so.",
+    1,
+)
+_LED: Final = Promise(
+    "the answer says how to go on", lambda s: s.leads, "the same", "The length of a page means nothing."
 )
 _WAITED: Final = "It waits as long as it is told and is sent again: what is refused for a limit was not done."
 _SHORT: Final = (
@@ -113,7 +126,7 @@ _UNREADABLE: Final = (
         "It was sent, and nobody can say what became of it.",
         0,
     ),
-    Promise("", _always, "BadAnswer", "The error says what came instead, and never shows it.", 0),
+    _else("BadAnswer", "The error says what came instead, and never shows it.", 0),
 )
 
 TROUBLES: Final[Sequence[Trouble]] = (
@@ -123,11 +136,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "every operation",
         _always,
         lambda _: [],
-        (
-            Promise(
-                "", _always, "the same", "The call works against the mock: the ground on which the others stand.", 0
-            ),
-        ),
+        (_else("the same", "The call works against the mock: the ground on which the others stand.", 0),),
     ),
     Trouble(
         "token expires in mid-list",
@@ -135,7 +144,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "paged lists behind a token",
         lambda s: s.token and s.paged,
         _one("expire-token", 2),
-        (Promise("", _always, "the same", "One new login, and the same page is asked for again.", 1),),
+        (_else("the same", "One new login, and the same page is asked for again.", 1),),
     ),
     Trouble(
         "token refused at once",
@@ -143,7 +152,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "operations behind a token",
         lambda s: s.token,
         _one("expire-token"),
-        (Promise("", _always, "the same", "One new login, and the call is made again.", 1),),
+        (_else("the same", "One new login, and the call is made again.", 1),),
     ),
     Trouble(
         "credentials refused",
@@ -158,7 +167,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
                 "Denied",
                 "The token is renewed once; the second refusal is an error that says where credentials come from.",
             ),
-            Promise("", _always, "Denied", "An error at once that says where the credentials come from."),
+            _else("Denied", "An error at once that says where the credentials come from."),
         ),
     ),
     Trouble(
@@ -167,7 +176,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "where 429 means too many calls",
         lambda s: s.means(429) == "throttled",
         _one("429", retry_after="7"),
-        (Promise("", _always, "the same", _WAITED, 1, 7.0),),
+        (_else("the same", _WAITED, 1, 7.0),),
     ),
     Trouble(
         "429 with a date",
@@ -175,7 +184,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "where 429 means too many calls",
         lambda s: s.means(429) == "throttled",
         _one("429", retry_date="7"),
-        (Promise("", _always, "the same", _WAITED, 1, 6.0),),
+        (_else("the same", _WAITED, 1, 6.0),),
     ),
     Trouble(
         "429 without a time",
@@ -183,7 +192,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "where 429 means too many calls",
         lambda s: s.means(429) == "throttled",
         _one("429"),
-        (Promise("", _always, "the same", "It waits a second and more, longer each time, and is sent again.", 1, 1.0),),
+        (_else("the same", "It waits a second and more, longer each time, and is sent again.", 1, 1.0),),
     ),
     Trouble(
         "429 for hours",
@@ -191,11 +200,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "where 429 means too many calls",
         lambda s: s.means(429) == "throttled",
         _one("429", 1, None, retry_after="90000"),
-        (
-            Promise(
-                "", _always, "LimitReached", "It ends at once and says when to come back; nothing waits for hours.", 0
-            ),
-        ),
+        (_else("LimitReached", "It ends at once and says when to come back; nothing waits for hours.", 0),),
     ),
     Trouble(
         "throttled in the vendor's own words",
@@ -203,7 +208,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "where a rule of the spec says throttled",
         lambda s: s.own_throttle,
         _one("throttle", retry_after="7"),
-        (Promise("", _always, "the same", _WAITED, 1, 1.0),),
+        (_else("the same", _WAITED, 1, 1.0),),
     ),
     Trouble(
         "500 then 200",
@@ -252,14 +257,8 @@ TROUBLES: Final[Sequence[Trouble]] = (
         _one("drop", applied="true"),
         (
             *_LOST,
-            Promise(
-                "one record is deleted",
-                lambda s: s.removes and not s.batch,
-                "Missing",
-                "It is sent again and finds nothing there any more: the error says so.",
-                1,
-            ),
-            Promise("", _always, "the same", "It is sent again, which does no harm; nothing is there twice.", 1),
+            _GONE,
+            _else("the same", "It is sent again, which does no harm; nothing is there twice.", 1),
         ),
     ),
     Trouble(
@@ -270,13 +269,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         _one("truncate"),
         (
             *_LOST,
-            Promise(
-                "one record is deleted",
-                lambda s: s.removes and not s.batch,
-                "Missing",
-                "It is sent again and finds nothing there any more: the error says so.",
-                1,
-            ),
+            _GONE,
             _AGAIN,
         ),
     ),
@@ -313,7 +306,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
             Promise(
                 "a call that writes", lambda s: s.does != "read", "the same", "The status says that it is done.", 0
             ),
-            Promise("", _always, "BadAnswer", "An empty answer to a question is an error, not an empty list.", 0),
+            _else("BadAnswer", "An empty answer to a question is an error, not an empty list.", 0),
         ),
     ),
     Trouble(
@@ -323,9 +316,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         lambda s: s.paged,
         _one("short-page", 2),
         (
-            Promise(
-                "the answer says how to go on", lambda s: s.leads, "the same", "The length of a page means nothing."
-            ),
+            _LED,
             Promise(
                 "pages start behind the records read, and total or more tell the end",
                 lambda s: s.kind in ("offset", "last_record") and (s.more or s.total != ""),
@@ -350,7 +341,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
                 "fewer records with a warning",
                 "The count is not what the vendor said: a warning.",
             ),
-            Promise("", _always, "fewer records", _SHORT),
+            _else("fewer records", _SHORT),
         ),
     ),
     Trouble(
@@ -360,9 +351,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         lambda s: s.paged,
         _one("empty-page", 2),
         (
-            Promise(
-                "the answer says how to go on", lambda s: s.leads, "the same", "The length of a page means nothing."
-            ),
+            _LED,
             Promise(
                 "pages start behind the records read, and the vendor says that there are more",
                 lambda s: s.kind in ("offset", "last_record") and s.more,
@@ -382,7 +371,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
                 "PagingError",
                 "The same page would be asked for again.",
             ),
-            Promise("", _always, "fewer records", _SHORT),
+            _else("fewer records", _SHORT),
         ),
     ),
     Trouble(
@@ -391,7 +380,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "paged lists",
         lambda s: s.paged,
         _one("repeat-page", 2),
-        (Promise("", _always, "PagingError", "A page that comes again is an error, whatever else is said."),),
+        (_else("PagingError", "A page that comes again is an error, whatever else is said."),),
     ),
     Trouble(
         "repeated cursor",
@@ -399,11 +388,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "lists whose answers say how to go on",
         lambda s: s.paged and s.leads,
         _one("repeat-cursor", 2),
-        (
-            Promise(
-                "", _always, "PagingError", "A cursor or link that comes again is an error: pages never run in circles."
-            ),
-        ),
+        (_else("PagingError", "A cursor or link that comes again is an error: pages never run in circles."),),
     ),
     Trouble(
         "total changes while paging",
@@ -411,14 +396,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "paged lists with a total",
         lambda s: s.paged and s.total_stated,
         _one("change-total", 2, None),
-        (
-            Promise(
-                "",
-                _always,
-                "the same with a warning",
-                "A list that changed while it was read is no error: a warning says so.",
-            ),
-        ),
+        (_else("the same with a warning", "A list that changed while it was read is no error: a warning says so."),),
     ),
     Trouble(
         "records inserted while paging",
@@ -439,7 +417,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
                 "the same with a warning",
                 "Each record that was there comes once; a warning says that the list changed.",
             ),
-            Promise("", _always, "the same", "Each record that was there comes once."),
+            _else("the same", "Each record that was there comes once."),
         ),
     ),
     Trouble(
@@ -448,7 +426,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "lists that follow links",
         lambda s: s.paged and s.kind == "next_url",
         _one("foreign-link"),
-        (Promise("", _always, "BadAnswer", "It is not followed: credentials go to the vendor's own host only."),),
+        (_else("BadAnswer", "It is not followed: credentials go to the vendor's own host only."),),
     ),
     *(
         Trouble(
@@ -464,7 +442,7 @@ TROUBLES: Final[Sequence[Trouble]] = (
                     "bad rejected",
                     "Those are rejected with the vendor's words, the others are delivered, each once.",
                 ),
-                Promise("", _always, "all rejected", "Nobody says which: all items of that call are rejected.", 0),
+                _else("all rejected", "Nobody says which: all items of that call are rejected.", 0),
             ),
         )
         for items, words in {
@@ -480,6 +458,6 @@ TROUBLES: Final[Sequence[Trouble]] = (
         "batches of five and more",
         lambda s: s.batch and s.fits_five and s.means(413) == "rejected",
         _one("too-large"),
-        (Promise("", _always, "the same", "It is halved: what is refused for its size was not done."),),
+        (_else("the same", "It is halved: what is refused for its size was not done."),),
     ),
 )
