@@ -8,11 +8,13 @@ import socketserver
 import sys
 import threading
 import traceback
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +23,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 from connectory.clock import Clock, SystemClock
+from connectory.mock.listener import read_body
 from emulators.exchange import Answer, Ask, Exchange, Refused
 from emulators.faults import Fault
 
@@ -29,7 +32,7 @@ WALL = SystemClock()
 
 
 @attrs.define(eq=False, kw_only=True, slots=False)
-class Emulator:
+class Emulator(ABC):
     """A vendor on loopback: `with SomeVendor(clock=clock) as vendor: ... vendor.url`.
 
     Each attribute below and of the subclasses is a knob: an argument, and changeable while the server runs.
@@ -59,9 +62,9 @@ class Emulator:
 
     # What a vendor says -------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def answer(self, ask: Ask) -> Answer:
         """The vendor's answer; called by one thread at a time. May raise Refused."""
-        raise NotImplementedError
 
     def admit(self, ask: Ask, now: float) -> Answer | None:
         """Refuse a request for the vendor's limits, before anything else of it is looked at (its body is not here yet).
@@ -349,35 +352,13 @@ class _Connection(BaseHTTPRequestHandler):
             head = Ask(self.command, path, pairs, tuple(self.headers.items()))
             vendor = self.server.vendor
             if path.startswith("/_"):
-                self._write(vendor._control(attrs.evolve(head, body=self._read_body())), None)
+                self._write(vendor._control(attrs.evolve(head, body=read_body(self))), None)
             else:
-                self._write(*vendor._serve(head, self._read_body))
+                self._write(*vendor._serve(head, partial(read_body, self)))
         finally:
             self.busy = False
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _exchange
-
-    def _read_body(self) -> bytes:
-        if (self.headers.get("Transfer-Encoding") or "").lower() == "chunked":
-            return b"".join(self._chunks())
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise ConnectionError("the client went away within the body")
-        return body
-
-    def _chunks(self) -> Iterator[bytes]:
-        while True:
-            line = self.rfile.readline()
-            if not line:
-                raise ConnectionError("the client went away within the body")
-            size = int(line.split(b";")[0], 16)
-            if size == 0:
-                break
-            yield self.rfile.read(size)
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass  # trailers
 
     def _write(self, answer: Answer | None, part: int | None) -> None:
         if answer is None:

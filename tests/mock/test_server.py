@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,23 @@ def test_a_body_that_breaks_its_type_is_refused_where_the_spec_looks_for_the_wor
 def test_a_body_that_is_no_json_is_refused(staging: Staging) -> None:
     assert send(staging(THINGS), "POST", "/things", "{oops")[0] == 400
     assert send(staging(THINGS), "POST", "/things")[2]["error"]["text"] == "the body is missing"
+
+
+CHUNKS = b'c\r\n{"name": "ki\r\n', b'4\r\nte"}\r\n', b"0\r\n", b"\r\n"
+
+
+@pytest.mark.parametrize("sent", range(1, len(CHUNKS) + 1))
+def test_a_body_in_chunks_is_taken_whole_or_not_at_all(staging: Staging, sent: int) -> None:
+    stage = staging(THINGS, records=0)
+    host, port = stage.mock.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(b"POST /things HTTP/1.1\r\nHost: acme\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.sendall(b"".join(CHUNKS[:sent]))
+        client.shutdown(socket.SHUT_WR)
+        answer = client.recv(1000)
+    whole = sent == len(CHUNKS)
+    assert answer.startswith(b"HTTP/1.1 201") if whole else answer == b""
+    assert [row["name"] for row in stage.mock.rows("things.create")] == ["kite"] * whole
 
 
 # Credentials ------------------------------------------------------------------------------------------------------

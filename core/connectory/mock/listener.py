@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -95,25 +96,9 @@ class _Connection(BaseHTTPRequestHandler):
         path, _, query = target.partition("?")
         pairs = tuple(parse_qsl(query, keep_blank_values=True))
         headers = Headers(list(self.headers.items()))
-        self._write(*self.server.answer(Asked(self.command, path, pairs, headers, self._read_body())))
+        self._write(*self.server.answer(Asked(self.command, path, pairs, headers, read_body(self))))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _exchange
-
-    def _read_body(self) -> bytes:
-        if (self.headers.get("Transfer-Encoding") or "").lower() == "chunked":
-            return b"".join(self._chunks())
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise ConnectionError("the client went away within the body")
-        return body
-
-    def _chunks(self) -> Iterator[bytes]:
-        while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
-            yield self.rfile.read(size)
-            self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass  # trailers
 
     def _write(self, reply: Reply | None, part: int | None) -> None:
         if reply is None:
@@ -135,3 +120,33 @@ class _Connection(BaseHTTPRequestHandler):
         self.close_connection = True
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+def read_body(request: BaseHTTPRequestHandler) -> bytes:
+    """The whole body of a request. Raises ConnectionError where the client went away within it: half is none."""
+    if (request.headers.get("Transfer-Encoding") or "").lower() == "chunked":
+        return b"".join(_chunks(request.rfile))
+    length = int(request.headers.get("Content-Length") or 0)
+    return _exactly(request.rfile, length)
+
+
+def _chunks(body: BufferedIOBase) -> Iterator[bytes]:
+    while size := int(_line(body).split(b";")[0], 16):
+        yield _exactly(body, size)
+        _line(body)
+    while _line(body).strip():
+        pass  # trailers
+
+
+def _line(body: BufferedIOBase) -> bytes:
+    line = body.readline()
+    if not line:
+        raise ConnectionError("the client went away within the body")
+    return line
+
+
+def _exactly(body: BufferedIOBase, size: int) -> bytes:
+    data = body.read(size)
+    if len(data) < size:
+        raise ConnectionError("the client went away within the body")
+    return data
