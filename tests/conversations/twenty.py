@@ -85,8 +85,7 @@ def _distinct(body: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def of_object(plural: str) -> Iterator[Talk]:
-    singular, whole = BODIES[plural]
-    body = dict(whole) if plural in ("people", "companies") else whole
+    singular, body = BODIES[plural]
     change = {name: value for name, value in body.items() if name in ("title", "jobTitle", "tagline", "position")}
     by_id = {"id": {"in": [ONE, TWO]}}
     asked = {"before": partial(stored, plural)}
