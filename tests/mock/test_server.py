@@ -188,6 +188,16 @@ def test_a_credential_must_stand_in_its_place_and_may_be_anything(staging: Stagi
     assert "my-own-secret" not in repr(stage.mock.served)
 
 
+def test_a_link_does_not_repeat_the_credential_of_its_request(staging: Staging) -> None:
+    spec = SIGNED.replace("AUTH", '{query: {api_key: "{{ key }}"}}').replace("records: .", "pages: links")
+    spec += "pagers: {links: {use: next_url, next: next, size: count, largest: 2, records: items}}\n"
+    stage = staging(spec, settings={"key": "my-own-secret"}, records=3)
+    link = send(stage, "GET", "/things?api_key=any&count=2")[2]["next"]
+    assert "count=2" in link
+    assert "api_key" not in link
+    assert len(list(stage.connector.things.list())) == 3
+
+
 TOKEN = """
 settings: {key: secret!}
 servers: {production: https://api.acme.example}
@@ -348,6 +358,15 @@ def test_any_pattern_of_bad_items_is_accounted_for(tmp_path: Path, results: str,
         assert delivery.delivered == count - len(bad)
         held = [row["ref"] for row in stage.mock.rows("things.upsert_many")]
         assert sorted(held) == sorted(f"r{n}" for n in range(count) if n not in bad)
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_one_bad_item_keeps_all_of_an_atomic_batch_out(staging: Staging, atomic: bool) -> None:
+    spec = BATCH.replace("RESULTS", REPORTS["all by key"]).replace("ATOMIC", str(atomic).lower())
+    stage = staging(spec.replace("LARGEST", "5"), records=0)
+    stage.mock.refuse([{"ref": "bad"}])
+    send(stage, "PUT", "/things", [{"ref": "good"}, {"ref": "bad"}])
+    assert [row["ref"] for row in stage.mock.rows("things.upsert_many")] == ([] if atomic else ["good"])
 
 
 def test_a_number_of_items_taken_is_written_into_the_vendors_own_words(staging: Staging) -> None:

@@ -114,6 +114,7 @@ def test_rest_and_graphql_see_the_same_records(stages: dict[str, Stage]) -> None
     assert found[0]["jobTitle"] == "Editor"
     crm.people.delete(id=made["id"])
     assert crm.people.restore(id=made["id"])["jobTitle"] == "Editor"
+    assert crm.people.get(id=made["id"])["jobTitle"] == "Editor"
     delivery = crm.people.upsert_many([{"jobTitle": "Poet"}, {"id": made["id"], "jobTitle": "Critic"}])
     assert delivery.delivered == 2
     assert crm.people.get(id=made["id"])["jobTitle"] == "Critic"
