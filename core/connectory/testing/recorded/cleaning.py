@@ -6,7 +6,6 @@ Secrets become placeholders in every form in which they stand: in clear, percent
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from connectory.secrets import SHORTEST, Redactor
 from connectory.spec.checks.walking import walk
 from connectory.spec.language import Rule, Spec
 from connectory.spec.words import Place
+from connectory.testing.recorded.base64text import packed, unpacked
 from connectory.testing.recorded.bodytext import decoded, readable
 from connectory.testing.recorded.cassettes import Exchange
 from connectory.testing.recorded.files import KeptFile
@@ -46,7 +46,6 @@ _TELLING: Final = frozenset(
 )
 """Headers of an answer that say something about it and stay the same; others are kept where the spec reads them."""
 _BLOB: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_TO_URLSAFE: Final = str.maketrans("+/", "-_")
 _DECODE: Final = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODE: Final = msgspec.json.Encoder(decimal_format="number")
 
@@ -90,17 +89,12 @@ class Secrets:
 
     def _in_base64(self, found: re.Match[str]) -> str:
         text = found[0]
-        bare = text.rstrip("=")
-        try:
-            inner = base64.urlsafe_b64decode(bare.translate(_TO_URLSAFE) + "=" * (-len(bare) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        inner = unpacked(text)
+        replaced = None if inner is None else self._in_clear(inner)
+        if replaced is None or replaced == inner:
             return text
-        replaced = self._in_clear(inner)
-        if replaced == inner:
-            return text
-        encode = base64.urlsafe_b64encode if "-" in text or "_" in text else base64.b64encode
-        packed = encode(replaced.encode()).decode()
-        return packed if bare != text or len(bare) % 4 == 0 else packed.rstrip("=")
+        written = packed(replaced, text)
+        return written if text.endswith("=") or len(text) % 4 == 0 else written.rstrip("=")
 
     def replace_data(self, value: Any) -> Any:
         """Data with its texts replaced, at any depth."""
@@ -134,10 +128,10 @@ def placeholder_token(token: str, number: int) -> str:
     except ValueError:
         return name
     kept = {"sub": name, **({"exp": claims["exp"]} if isinstance(claims, dict) and "exp" in claims else {})}
-    return f"{_packed({'alg': 'none'})}.{_packed(kept)}.placeholder"
+    return f"{_part({'alg': 'none'})}.{_part(kept)}.placeholder"
 
 
-def _packed(value: Mapping[str, Any]) -> str:
+def _part(value: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +14,12 @@ from connectory.errors import Fault, SpecError
 from connectory.secrets import MASK, SHORTEST, Redactor
 from connectory.spec.load import Loaded
 from connectory.spec.typeexpr import Scalar
+from connectory.testing.recorded.base64text import unpacked
 from connectory.testing.recorded.blame import related
 from connectory.testing.recorded.cassettes import Cassette, Exchange, cassettes_in, read_cassette
 from connectory.testing.recorded.matching import SIGNED
 from connectory.testing.recorded.standins import StandIns
 
-_TO_URLSAFE: Final = str.maketrans("+/", "-_")
 PLACEHOLDER: Final = "placeholder"
 _CREDENTIALS: Final = ("authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token")
 _ANSWERED: Final = ("set-cookie", "www-authenticate-token", "x-auth-token")
@@ -168,11 +167,8 @@ def _in_text(text: str, redactor: Redactor) -> Iterator[str]:
 def _unpacked(text: str) -> Iterator[str]:
     """Texts that stand in base64."""
     for found in _BLOB.finditer(text):
-        raw = found[0].rstrip("=").translate(_TO_URLSAFE)
-        try:
-            yield urlsafe_b64decode(raw + "=" * (-len(raw) % 4)).decode()
-        except ValueError:
-            continue
+        if inner := unpacked(found[0]):
+            yield inner
 
 
 def _is_our_token(text: str) -> bool:

@@ -6,8 +6,6 @@ computes the value back from it; who guesses a value can confirm the guess, as w
 
 from __future__ import annotations
 
-import base64
-import binascii
 import html
 import json
 import re
@@ -23,6 +21,7 @@ from connectory.spec.language import Operation, Spec
 from connectory.spec.naming import snake
 from connectory.spec.typeexpr import ListOf, MapOf, Scalar, TypeExpr, named_types
 from connectory.spec.words import Field
+from connectory.testing.recorded.base64text import packed, unpacked
 
 _SALT: Final = b"connectory stand-ins"
 _SPOTS: Final = ("path", "query", "headers", "fields", "variables")
@@ -167,20 +166,15 @@ class StandIns:
 
     def _in_base64(self, text: str) -> str:
         """What a cursor holds; a text that only looks like one stays."""
-        bare = text.rstrip("=")
-        try:
-            decoded = base64.urlsafe_b64decode(bare.translate(_TO_URLSAFE) + "=" * (-len(bare) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        inner = unpacked(text)
+        replaced = None if inner is None else self._inside(inner)
+        if replaced is None or replaced == inner:
             return text
-        replaced = self._inside(decoded)
-        if replaced == decoded:
-            return text
-        encode = base64.urlsafe_b64encode if "-" in text or "_" in text else base64.b64encode
-        return encode(replaced.encode()).decode().rstrip("" if bare != text else "=")
+        written = packed(replaced, text)
+        return written if text.endswith("=") else written.rstrip("=")
 
 
 _Scope = Mapping[str, tuple[Field, ...]]  # name to what may stand there
-_TO_URLSAFE: Final = str.maketrans("+/", "-_")
 
 
 def _quoted(text: str) -> str:
