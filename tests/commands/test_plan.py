@@ -50,6 +50,36 @@ def test_a_push_is_planned_rehearsed_and_applied(cli: Cli, shop: Shop, orders: P
     assert "3 unchanged" in cli("plan", "orders").stdout
 
 
+def test_a_plan_with_an_invalid_row_says_so_by_its_exit_code(cli: Cli, shop: Shop, orders: Path, project: Path) -> None:
+    with (project / "orders.jsonl").open("a") as rows:
+        rows.write('{"number": "A4", "amount": "many"}\n')
+    planned = cli("plan", "orders")
+    assert (planned.exit_code, "3 to add, 1 invalid" in planned.stdout) == (3, True), planned.output
+    assert shop.requests() == []
+
+
+def test_a_plan_that_was_stopped_goes_on_by_the_same_command(cli: Cli, shop: Shop, orders: Path) -> None:
+    assert cli("plan", "orders", "--out", "orders.plan").exit_code == 0
+    shop.fail(times=1, status=403, match="/orders", skip=1)
+    assert cli("apply", "orders.plan").exit_code == 1
+    applied = cli("apply", "orders.plan")
+    assert applied.exit_code == 0, applied.output
+    assert list(shop.orders) == ["A1", "A2", "A3"]
+
+
+def test_what_destroys_is_applied_only_with_a_yes(cli: Cli, shop: Shop, recipe: Path, project: Path) -> None:
+    (project / "gone.jsonl").write_text('{"id": 1}\n')
+    recipe.with_name("gone.yaml").write_text(
+        "name: gone\nfrom: {files: [gone.jsonl]}\nto: {connector: shop, operation: customers.delete, key: id}\n"
+    )
+    assert cli("plan", "gone", "--out", "gone.plan").exit_code == 0
+    refused = cli("apply", "gone.plan")
+    assert (refused.exit_code, shop.requests()) == (2, []), refused.output
+    applied = cli("apply", "gone.plan", "--yes")
+    assert applied.exit_code == 0, applied.output
+    assert len(shop.requests("DELETE /v1/customers/1")) == 1
+
+
 def test_a_pull_is_planned_in_words_and_as_json(cli: Cli, shop: Shop, recipe: Path, project: Path) -> None:
     result = cli("plan", "customers")
     assert result.exit_code == 0, result.output

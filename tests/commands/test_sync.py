@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ from commands.shop import Shop
 from commands.test_call import on_terminal
 from connectory.clock import ManualClock
 from connectory.commands.progress import Plain
+from connectory.commands.sync import worst
 from connectory.recipes.sync import Progress
 
 RECIPE = """\
@@ -114,6 +116,12 @@ def test_one_that_fails_keeps_no_other_from_running(cli: Cli, shop: Shop, recipe
     assert result.exit_code == 1
     assert "refuses the credentials" in result.stderr
     assert len(names(project)) == 7
+
+
+def test_of_several_endings_the_gravest_is_the_exit_code() -> None:
+    assert worst([]) == worst([0, 0]) == 0
+    for graver, lighter in pairwise((143, 130, 1, 2, 75, 3, 0)):
+        assert worst([lighter, graver, lighter]) == graver
 
 
 def test_a_missing_secret_is_told_before_anything_is_sent(cli: Cli, shop: Shop, recipe: Path) -> None:

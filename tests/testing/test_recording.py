@@ -18,7 +18,7 @@ from connectory.errors import ArgumentError, SettingError
 from connectory.testing.recorded.cassettes import Cassette, cassette_file, read_cassette, text_of, write_cassette
 from connectory.testing.recorded.cleaning import NotRecorded
 from connectory.testing.recorded.finishing import accept
-from connectory.testing.recorded.guarding import faults_in_cassettes
+from connectory.testing.recorded.guarding import faults_in, faults_in_cassettes, redactor_of
 from connectory.testing.recorded.keeping import is_changed, keep
 from connectory.testing.recorded.recording import Target, Wanted, record
 from connectory.testing.recorded.replaying import replay
@@ -196,6 +196,7 @@ def leaky(cassette: Cassette, **changes: Any) -> Cassette:
     ("changes", "said"),
     [
         ({"headers": {"X-Token": "s3cr3t"}}, "a credential stands here"),
+        ({"answer_headers": {"Set-Cookie": ("session=s3cr3t",)}}, "a credential stands here"),
         ({"answer": b'{"jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIiwi.c2lnbmF0dXJl"}'}, "JSON Web Token"),
         ({"answer": b"canary-77aa"}, "a canary"),
         ({"answer": b'{"x": "' + base64.b64encode(b"user:canary-77aa and more") + b'"}'}, "a canary"),
@@ -220,6 +221,19 @@ def test_a_secret_in_a_cassette_is_found_at_its_line(
     assert [said in fault.message for fault in faults] == [True]
     assert faults[0].line == read_cassette(file).exchanges[-1].line
     assert KEY not in str(faults[0])
+
+
+def test_a_credential_in_a_query_is_found_where_the_spec_puts_it(spec: Path, tmp_path: Path) -> None:
+    with Library() as library:
+        cassette = recorded(spec, library, "books.get", {"id": 3})
+    _, by_query = load(
+        write_spec(tmp_path, SPEC.replace('headers: {X-Token: "{{ token }}"}', 'query: {key: "{{ token }}"}'))
+    )
+    bare = leaky(cassette, url=f"{cassette.exchanges[-1].url}?key=placeholder-token")
+    assert list(faults_in(bare, by_query, redactor_of([]))) == []
+    kept = leaky(cassette, url=f"{cassette.exchanges[-1].url}?key=s3cr3t")
+    (fault,) = faults_in(kept, by_query, redactor_of([]))
+    assert (fault.path, "s3cr3t" in str(fault)) == ("/interactions/1/request/uri (key)", False)
 
 
 def test_what_a_recording_gives_by_the_spec_of_today_can_be_accepted(spec: Path) -> None:
