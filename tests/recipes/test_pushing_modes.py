@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from connectory import ArgumentError, DestinationError, LimitReached, Parts, SpecError
+from connectory.clock import ManualClock
 from connectory.commands.check import check_files
 from connectory.recipes.pushing.recording import Recorder
 from connectory.recipes.pushing.replaying import held_rows
@@ -139,6 +140,13 @@ def test_graphql_variables_and_fixed_arguments_are_filled(crm: Twenty, pushes: P
     notes = pushes(f"{{{SCHOOL}, operation: notes.create, with: {{body: {{Text: x}}}}}}", server=crm.url, api_key="k")
     with pytest.raises(SpecError, match=r"is no argument of 'notes\.create'"):
         notes.run([], shape=Record({"Text": Plain("text")}))
+
+
+def test_a_whole_number_becomes_its_digits_in_a_single_call_as_well(crm: Twenty, pushes: Push) -> None:
+    people = pushes("{connector: twenty, operation: people.create}", server=crm.url, api_key=crm.key)
+    report = people.run([person(1, jobTitle=4711)])
+    assert str(report.accounts) == "1 read = 1 delivered", report.problems
+    assert crm.records("people")[0]["jobTitle"] == "4711"
 
 
 # Modes ------------------------------------------------------------------------------------------------------------
@@ -282,6 +290,19 @@ def test_a_row_whose_answer_was_lost_is_held_for_a_decision(game: TwelveTraits, 
     assert (waiting.accounts.read, waiting.undecided, waiting.calls) == (0, 1000, 0)
     dropped = again(logins, unknown="drop")
     assert (dropped.dropped, dropped.held, dropped.calls) == (1000, 0, 0)
+
+
+def test_a_request_refused_for_a_limit_is_not_taken_for_a_lost_one(
+    game: TwelveTraits, pushes: Push, clock: ManualClock
+) -> None:
+    logins = pushes("{connector: 12traits, operation: logins.push}", server=game.url, api_key=game.api_key)
+    game.fail(1, 429, headers={"Retry-After": "3600"})
+    stopped = logins.run([{"user_id": "1"}])
+    assert isinstance(stopped.error, LimitReached), stopped.error
+    clock.sleep(3601)
+    report = logins.run([{"user_id": "1"}])
+    assert str(report.accounts) == "1 read = 1 delivered", report.error
+    assert game.items["logins"] == [{"user_id": "1"}]
 
 
 def test_a_row_of_unknown_outcome_can_be_sent_again(game: TwelveTraits, pushes: Push) -> None:
