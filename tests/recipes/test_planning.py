@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +235,15 @@ def test_a_dry_run_of_a_table_writes_none(recipe: Recipe, project: Path) -> None
     assert shown.total == 300
     assert shown.rows[0]["ModifyDate"]
     assert not (project / "x.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    "change", ["", "change: select * from records\n", "change: select * from records\nchange_over: all\n"]
+)
+def test_a_dry_run_leaves_no_copy_of_a_querys_rows(recipe: Recipe, project: Path, change: str) -> None:
+    with closing(sqlite3.connect(project / "exams.db")) as exams, exams:
+        exams.execute("create table exams as select 'a' as id union select 'b'")
+    recipe.text = "name: exams\nfrom: {sqlite: exams.db, query: select * from exams}\n"
+    recipe.text += f"{change}to: {{duckdb: x.duckdb, table: exams}}\n"
+    assert len(recipe.preview().rows) == 2
+    assert [file for file in (project / ".connectory").rglob("*") if file.is_file()] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -122,15 +123,22 @@ def position_of(push: Push) -> Any:
 
 
 def _first_rows(source: SourceReader, position: Any) -> tuple[Sequence[Row], int | None, int | None]:
-    """The first rows, how many they were before a change (None: there is none), and how many there are in all."""
+    """The first rows, how many they were before a change (None: there is none), and how many there are in all.
+
+    What the source keeps so that a run can go on is let go of, unless an unfinished run will.
+    """
+    rows: Sequence[Row] = ()
     came, total = None, None
-    for number, chunk in enumerate(source.chunks(position), 1):
+    for chunk in islice(source.chunks(position), _MOST_CHUNKS):
         if chunk.came is not None:
             came = (came or 0) + chunk.came
         total = chunk.total if total is None else total
-        if chunk.rows or number >= _MOST_CHUNKS:
-            return chunk.rows, came, total
-    return (), came, total
+        rows = chunk.rows
+        if rows:
+            break
+    if position is None:
+        source.forget()
+    return rows, came, total
 
 
 def _show(push: Push, line: Line, rows: Sequence[Row]) -> Preview:
