@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from reliability import sight
 from servers.postgres import NoPostgres, PostgresServer
 
 # A busy machine is slow, not wrong; pytest-timeout ends what hangs.
@@ -29,6 +30,11 @@ FOLDERS = {
     "XDG_DATA_HOME": ".local/share",
     "XDG_STATE_HOME": ".local/state",
 }
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    sight(config, items)
 
 
 @pytest.fixture(scope="session", autouse=True)
