@@ -139,6 +139,23 @@ def test_the_vendors_words_come_from_the_first_place_that_has_any() -> None:
     assert explain(errors, answer(400, {"error": "c"})).words == "c"
 
 
+def test_where_a_vendor_only_names_the_fields_its_message_is_about_them() -> None:
+    def told(body: Any, fields: str) -> str:
+        errors = Errors(
+            message=(Place(body=(parse_path("errors.*.message"), parse_path("error.message"))),),
+            fields=Place(body=(parse_path(fields),)),
+        )
+        return str(explain(errors, answer(400, body)))
+
+    one = {"error": {"message": "No such customer", "param": "customer"}}
+    assert told(one, "error.param") == "customer: No such customer"
+    assert told({"error": {"message": "No such customer"}}, "error.param") == "No such customer"
+    each = {"errors": [{"field": "a", "message": "1"}, {"field": "b", "message": "2"}, {"field": "a", "message": "3"}]}
+    assert told(each, "errors.*.field") == "a: 1; 3; b: 2"
+    several = {"errors": [{"field": "title"}, {"field": "body"}], "error": {"message": "Validation Failed"}}
+    assert told(several, "errors.*.field") == "title, body: Validation Failed"
+
+
 def test_statuses() -> None:
     assert parse_statuses("5xx") == (500, 599)
     assert parse_statuses("400-404") == (400, 404)

@@ -195,24 +195,45 @@ class Explained:
 
 def explain(errors: Errors, answer: Answer, redact: Callable[[str], str] = str) -> Explained:
     """The vendor's words for an answer that is not ok. `redact` takes secrets out before anything is cut short."""
-    words = redact(_first_text(errors.message, answer) or ("" if errors.message else _plain_words(answer)))
-    fields = find(errors.fields, answer) if errors.fields else MISSING
-    named = {redact(str(k)): redact(str(v)) for k, v in fields.items()} if isinstance(fields, dict) else {}
+    said = _first_texts(errors.message, answer)
+    if not said and not errors.message:
+        said = [plain] if (plain := _plain_words(answer)) else []
+    words, fields = _by_field(errors, answer, said)
     return Explained(
-        _short(words, 2000 if errors.message else 500), _short(redact(_first_text(errors.code, answer)), 200), named
+        _short(redact(words), 2000 if errors.message else 500),
+        _short(redact("; ".join(_first_texts(errors.code, answer))), 200),
+        {redact(name): _short(redact(text), 2000) for name, text in fields.items()},
     )
+
+
+def _by_field(errors: Errors, answer: Answer, said: Sequence[str]) -> tuple[str, Mapping[str, str]]:
+    """The message, and what is said of which field: where a vendor only names the fields, its message is about them."""
+    words = "; ".join(said)
+    found = list(find_each(errors.fields, answer)) if errors.fields else []
+    if found and isinstance(found[0], dict):
+        return words, {str(name): str(text) for name, text in found[0].items()}
+    names = [name for name in found if isinstance(name, str) and name]
+    if not names or not said:
+        return words, {}
+    if len(names) != len(said):
+        return "", {", ".join(dict.fromkeys(names)): words}
+    about: dict[str, list[str]] = {}
+    for name, text in zip(names, said, strict=True):
+        about.setdefault(name, []).append(text)
+    return "", {name: "; ".join(texts) for name, texts in about.items()}
 
 
 def _short(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
-def _first_text(places: Sequence[Place], answer: Answer) -> str:
+def _first_texts(places: Sequence[Place], answer: Answer) -> list[str]:
+    """The texts that stand at the first of these places where there are any."""
     for place in places:
         found = [value for value in find_each(place, answer) if isinstance(value, str | int) and value != ""]
         if found:
-            return "; ".join(map(str, found))
-    return ""
+            return list(map(str, found))
+    return []
 
 
 def _plain_words(answer: Answer) -> str:

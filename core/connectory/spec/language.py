@@ -183,7 +183,7 @@ class Errors:
 
     message: tuple[Place, ...] = word("the vendor's words: the first that is there", ())
     code: tuple[Place, ...] = word("a stable code", ())
-    fields: Place | None = word("map of field to message", None)
+    fields: Place | None = word("map of field to message, or the names of the fields that the message is about", None)
 
 
 @attrs.frozen(kw_only=True)
