@@ -592,3 +592,21 @@ operations:
     assert "words.get" in stage.connector.words.get()
     stage.connector.jobs.run(name="x")
     assert "name: is required" in str(send(stage, "POST", "/jobs", {})[2])
+
+
+def test_a_write_that_comes_again_under_its_key_is_answered_as_the_first_time(staging: Staging) -> None:
+    stage = staging(f"idempotency_key: {{headers: X-Once}}\n{THINGS.strip()}")
+    once = {"X-Once": "k1"}
+    first = send(stage, "POST", "/things", {"name": "a"}, once)
+    held = len(stage.mock.rows("things.list"))
+    assert send(stage, "POST", "/things", {"name": "a"}, once)[2] == first[2]
+    assert len(stage.mock.rows("things.list")) == held
+    status, _, body = send(stage, "POST", "/things", {"name": "b"}, once)
+    assert (status, body["error"]["text"]) == (400, "this idempotency key came with another body before")
+    assert send(stage, "POST", "/things", {"name": "a"}, {"X-Once": "k2"})[2]["id"] != first[2]["id"]
+
+
+def test_what_a_list_asks_for_by_default_leaves_nothing_out(staging: Staging) -> None:
+    stage = staging(THINGS.replace("{get: /things, rec", "{get: /things, query: {colour: str = any}, rec"))
+    assert len(list(stage.connector.things.list())) == len(stage.mock.rows("things.list")) > 0
+    assert {thing["colour"] for thing in stage.connector.things.list(colour="red")} == {"red"}

@@ -138,8 +138,8 @@ class Lists:
                 continue
             value = heard.spot(parameter.spot).get(parameter.wire)
             field = names.get(snake(parameter.wire))
-            if field is None or value is None or isinstance(value, dict):
-                continue
+            if field is None or value is None or isinstance(value, dict) or value == parameter.field.default:
+                continue  # a default that left nothing out would be no default of a list
             yield field, value if isinstance(parameter.field.type, ListOf) and isinstance(value, list) else [value]
 
     def _since(

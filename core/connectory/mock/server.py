@@ -30,6 +30,7 @@ from connectory.mock.listener import Listener
 from connectory.mock.lists import Lists
 from connectory.mock.reading import Heard
 from connectory.mock.refusals import Refusing
+from connectory.mock.repeats import Repeats
 from connectory.mock.routes import make_routes
 from connectory.mock.shapes import Draft
 from connectory.mock.singles import Singles
@@ -98,6 +99,7 @@ class MockServer:
         self._lists = Lists(codecs, datetime, refuse_large)
         self._singles = Singles(self.store, fakes)
         self._batches = Batches(self.store, checker, codecs, self._why_bad)
+        self._repeats = Repeats()
         self.schedule = Schedule(list(faults))
         try:
             self.store.load()
@@ -148,6 +150,7 @@ class MockServer:
             self.served.clear()
             self.door.issued.clear()
             self._lists.before.clear()
+            self._repeats.clear()
             self.gate.counters = {name: Counter.of(name, limit) for name, limit in self.spec.limits.items()}
             self.schedule.plan(*faults)
 
@@ -309,6 +312,10 @@ class MockServer:
         if not desk.operation.anonymous:
             self.door.check(asked)
         heard = self._hearing.read(desk, asked, path)
+        return self._repeats.answer(desk, heard, lambda: self._done(desk, heard, hit))
+
+    def _done(self, desk: Desk, heard: Heard, hit: Hit) -> Draft:
+        """The operation itself."""
         scope = tuple(str(heard.path[name]) for name in desk.scope)
         if desk.operation.batch is not None and desk.plan.does != "read":
             return self._batch(desk, scope, heard, hit)
@@ -317,7 +324,7 @@ class MockServer:
             shelf = self.store.shelf(desk, scope)
             if "insert-record" in hit and shelf.all(scope):
                 shelf.all(scope).insert(0, _newcomer(shelf.all(scope), shelf.key))
-            return self._lists.answer(desk, shelf, shelf.all(scope), heard, self._own_url(asked), hit)
+            return self._lists.answer(desk, shelf, shelf.all(scope), heard, self._own_url(heard.asked), hit)
         draft = self._singles.answer(desk, scope, heard)
         if desk.plan.does != "read":
             self.store.save()
