@@ -1,0 +1,32 @@
+"""A spec takes no more lines for each operation than the language was designed to need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connectory.connecting import open_spec
+from vendors.calling import VENDORS, lies_in, write_project
+
+# Lines and operations of the specs by which the language was designed.
+DESIGNED = {
+    "github": (47, 5),
+    "jira": (31, 5),
+    "mailchimp": (35, 4),
+    "notion": (41, 6),
+    "salesforce": (59, 11),
+    "slack": (42, 4),
+    "stripe": (36, 6),
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_spec_is_as_short_as_it_was_designed(vendor: str, tmp_path: Path) -> None:
+    text = (lies_in(vendor) / "spec.yaml").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    write_project(lies_in(vendor), tmp_path)
+    (spec,) = (tmp_path / "specs").iterdir()
+    operations = open_spec(spec.stem, tmp_path).spec.operations
+    designed_lines, designed_operations = DESIGNED[vendor]
+    assert len(lines) / len(operations) <= designed_lines / designed_operations
