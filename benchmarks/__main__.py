@@ -1,0 +1,48 @@
+"""Run rows of the table: `python -m benchmarks` for all, `python -m benchmarks jsonl duckdb` for some."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import pulling
+from benchmarks.measuring import Row, Stage, Undone, ceiling, machine, vendor
+from benchmarks.page import entry, lines, write
+
+ROWS: list[Row] = [*pulling.ROWS]
+
+
+def main() -> int:
+    """0 when every row was measured, whether or not its bar was met; 1 when a program did not do its work."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", choices=[[], *(row.name for row in ROWS)], metavar="ROW")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each side runs (7)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size, three rounds")
+    parser.add_argument("--write", action="store_true", help="put the rows measured into docs/performance.*")
+    given = parser.parse_args()
+    failed = 0
+    measured = []
+    with tempfile.TemporaryDirectory(prefix="connectory-bench-") as folder, vendor() as address:
+        stage = Stage(address, Path(folder), 3 if given.quick else given.rounds, given.quick)
+        top = ceiling(address)
+        print(f"the server alone: {top['pages_per_second']:.0f} pages a second, {top['megabytes_per_second']:.0f} MB/s")
+        for row in [row for row in ROWS if not given.rows or row.name in given.rows]:
+            load = os.getloadavg()[0]
+            try:
+                result = row.run(stage)
+            except Undone as error:
+                print(f"{row.name}: {error}", file=sys.stderr)
+                failed = 1
+                continue
+            measured.append(entry(row, result, stage.rounds, load))
+            print(lines(measured[-1]), flush=True)
+    if given.write and not given.quick:
+        write(measured, [row.name for row in ROWS], machine(), top)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
