@@ -64,8 +64,9 @@ def table(whole: Mapping[str, Any]) -> str:
     """Every row beside its bar, and what each side took."""
     machine, top = whole["machine"], whole["server_alone"]
     text = [
-        f"Measured on {machine['processors']} × {machine['processor']}, Python {machine['python']}. The server alone"
-        f" gives {top['pages_per_second']:,.0f} pages of 500 records a second, {top['megabytes_per_second']:,.0f} MB/s.",
+        f"Measured on {machine['processors']} × {machine['processor']}, Python {machine['python']}."
+        f" The server alone gives {top['pages_per_second']:,.0f} pages of 500 records a second,"
+        f" {top['megabytes_per_second']:,.0f} MB/s.",
         "",
         "| work | compared with | measured | smallest to largest | bar | | load |",
         "| --- | --- | --- | --- | --- | --- | --- |",
