@@ -81,6 +81,18 @@ def test_a_reason_is_shown_with_its_survivor_and_kept_on_the_page(project: Path)
     assert "| acme | 4 | 2 | 0 | 0 | 2 | 0.0 % |" in page
 
 
+def test_only_what_the_page_tells_is_tried_again(project: Path) -> None:
+    refused = run(project, "acme", "--again")
+    assert (refused.returncode, "no docs/mutation.md to go by" in refused.stderr) == (1, True)
+    run(project, "acme", "--only", "operations/shops.list/", "--write")
+    page = (project / "docs" / "mutation.md").read_text()
+    found = run(project, "acme", "--again")
+    assert [f"- line {line[16:].replace(' ', ', `', 1)}`" for line in found.stdout.splitlines()] == [
+        line for line in page.splitlines() if line.startswith("- line")
+    ]
+    assert found.stderr.startswith("acme: 0.0 % of ")
+
+
 def test_tests_that_fail_anyway_prove_nothing(project: Path) -> None:
     file = project / "specs" / "acme.yaml"
     file.write_text(SPEC.replace('Made: "2026-05-20T18:25:43Z"', "Made: tomorrow"))

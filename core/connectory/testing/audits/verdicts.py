@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -136,5 +136,16 @@ def _survivors(one: Found) -> Iterator[str]:
         yield f"Survived: {why or '**no reason is known yet**'}"
         yield ""
         for verdict in verdicts:
-            yield f"- line {verdict.line}, `{verdict.key.replace('`', ' ')}`"
+            yield f"- line {verdict.line}, `{_on_page(verdict.key)}`"
         yield ""
+
+
+def _on_page(key: str) -> str:
+    return key.replace("`", " ")
+
+
+def listed(page: str, vendor: str, keys: Iterable[str]) -> set[str]:
+    """Which of these mutants a page tells as survivors of a vendor; an empty set where it tells none."""
+    _, _, section = page.partition(f"\n## {vendor}\n")
+    told = set(re.findall(r"^- line \d+, `(.*)`$", section.partition("\n## ")[0], re.MULTILINE))
+    return {key for key in keys if _on_page(key) in told}
