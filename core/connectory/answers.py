@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,16 @@ from connectory.spec.words import Place
 _BOM = b"\xef\xbb\xbf"
 _decode_json = msgspec.json.Decoder().decode
 _decode_json_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+_ESCAPES = re.compile(
+    rb"\\(?:\\|u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2}))"
+)
+"""A backslash, a whole pair of surrogates, or (the group) half a pair, as JSON escapes them."""
+
+
+class BrokenTextWarning(UserWarning):
+    """Halves of characters in an answer were replaced, since no text can hold them."""
 
 
 class Undecodable(ValueError):
@@ -59,15 +70,41 @@ def decode_answer(response: Response, read: Callable[[bytes], Any]) -> Answer:
 
 
 def read_json(body: bytes, *, exact: bool = False) -> Any:
-    """JSON as plain Python values; integers of any size stay exact, `exact` reads fractions as Decimal.
+    """JSON as plain Python values; integers of up to 4,300 digits stay exact, `exact` reads fractions as Decimal.
 
-    Raises Undecodable, which names what was found instead and never shows the body.
+    Warns BrokenTextWarning of halves of characters, which become U+FFFD. Raises Undecodable, which names what was
+    found instead and never shows the body.
     """
+    decode = _decode_json_exactly if exact else _decode_json
     body = body.removeprefix(_BOM)
     try:
-        return (_decode_json_exactly if exact else _decode_json)(body)
+        try:
+            return decode(body)
+        except msgspec.DecodeError:
+            mended, halves = _without_halves(body)
+            if not halves:
+                raise
+            value = decode(mended)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise Undecodable(f"not JSON: {_what_instead(body)} ({_plain(why)})") from None
+    warnings.warn(
+        f"halves of {halves} characters in an answer (surrogates without their other half) became U+FFFD",
+        BrokenTextWarning,
+        stacklevel=2,
+    )
+    return value
+
+
+def _without_halves(body: bytes) -> tuple[bytes, int]:
+    """JSON with U+FFFD for each half of a surrogate pair, as those leave who cut texts by UTF-16 units; how many."""
+    halves = 0
+
+    def mend(found: re.Match[bytes]) -> bytes:
+        nonlocal halves
+        halves += found[1] is not None
+        return found[0] if found[1] is None else rb"\ufffd"
+
+    return _ESCAPES.sub(mend, body), halves
 
 
 def read_text(body: bytes) -> str:

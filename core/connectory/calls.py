@@ -32,7 +32,7 @@ from connectory.errors import (
 )
 from connectory.limits.budgets import Budget
 from connectory.limits.costs import Costs, Gate, always_open
-from connectory.limits.ledger import Lease, Ledger, acquire
+from connectory.limits.ledger import LONGEST_HOLD, Lease, Ledger, acquire
 from connectory.messages import Request, Response, origin_of
 from connectory.operation import Plan
 from connectory.outcomes import Judge, explain, judge
@@ -386,7 +386,7 @@ class Line:
                 self.ledger.hold(budget.key, now + decision.wait)
             self._wait(decision.wait, f"{self.vendor} says too many calls", "too many calls")
             return
-        until = decision.until or self._day_returns(hit, now)
+        until = min(decision.until or self._day_returns(hit, now), now + LONGEST_HOLD)
         for budget in hit:
             self.ledger.hold(budget.key, until)
         words = explain(purpose.errors, answer, self.redactor.redact).words

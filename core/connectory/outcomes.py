@@ -69,8 +69,16 @@ def _seconds_of(value: Any, answer: Answer, now: float | None) -> float | None:
     if not isinstance(value, str):
         return None
     moment = _http_date(value)
-    sent = _http_date(answer.headers.get("date", "")) or now
+    sent = date_of(answer) or now
     return None if moment is None or sent is None else max(0.0, moment - sent)
+
+
+def date_of(answer: Answer) -> float | None:
+    """The vendor's clock in epoch seconds, by the Date of an answer (RFC 9110, 6.6.1); None without one.
+
+    Moments in an answer are measured against it, since the vendor's clock and ours may be days apart.
+    """
+    return _http_date(answer.headers.get("date", ""))
 
 
 def _http_date(text: str) -> float | None:
@@ -120,6 +128,8 @@ def _compile(rule: Rule, kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, 
 def _verdict(rule: Rule, word: OutcomeWord, answer: Answer, codecs: Mapping[str, Codec]) -> Verdict:
     wait = _seconds_of(find(rule.wait, answer), answer, None) if rule.wait else retry_after(answer)
     until = find_moment(rule.until, answer, codecs) if rule.until else None
+    if until is not None and (sent := date_of(answer)) is not None:
+        wait, until = max(0.0, until - sent), None
     return Verdict(word, wait=wait, until=until, limit=rule.limit)
 
 

@@ -19,7 +19,7 @@ import attrs
 
 from connectory.clock import Clock
 from connectory.errors import ConnectoryError, LimitReached
-from connectory.limits.budgets import Budget, Window
+from connectory.limits.budgets import DAY, Budget, Window
 from connectory.limits.forecast import History
 
 # A waiter shows at least so often that it is alive; its place is given away when it was silent for TICKET_SECONDS.
@@ -32,6 +32,7 @@ _LEAST_PAUSE: Final = 0.001  # below this a clock may not move at all
 _WORTH_TELLING: Final = 1.0
 # For so long the call of a process that died counts as under way: the vendor may still be at work on it.
 DEAD_SECONDS: Final = 5.0
+LONGEST_HOLD: Final = 31 * DAY  # a misread date must not stop a vendor for ever
 
 
 class LedgerError(ConnectoryError):

@@ -16,15 +16,14 @@ import platformdirs
 
 from connectory.clock import Clock, SystemClock
 from connectory.limits.accounts import Account, Instant, Lack, open_account, read_instant
-from connectory.limits.budgets import DAY, Budget
+from connectory.limits.budgets import Budget
 from connectory.limits.forecast import History
 from connectory.limits.histories import read_history
-from connectory.limits.ledger import Lease, LedgerError, LedgerWarning, Spent, Ticket, Wait
+from connectory.limits.ledger import LONGEST_HOLD, Lease, LedgerError, LedgerWarning, Spent, Ticket, Wait
 from connectory.limits.ledgerfile import Opened, identity_of, is_broken, open_file, patiently, unusable
 from connectory.limits.restrained import all_restrained, open_restrained
 from connectory.limits.tables import TABLES
 
-LONGEST_HOLD: Final = 31 * DAY  # a misread date must not stop a vendor for ever
 _SWEEP_EVERY: Final = 1000  # releases between two looks for accounts that nobody needs any more
 _SWEEP_MOST: Final = 100
 _LEAST_HOPE: Final = 1.0  # when to come back where another call has to end first
