@@ -94,6 +94,9 @@ def _end(ctx: click.Context, why: Exception) -> NoReturn:
     from connectory.commands.messages import explain
     from connectory.errors import ConnectoryError
 
+    if isinstance(why, MemoryError):
+        click.echo("error: there is not enough memory", err=True)
+        ctx.exit(1)
     if not isinstance(why, ConnectoryError):
         raise why
     if ctx.params.get("debug"):

@@ -77,13 +77,20 @@ def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection
 
 
 def connect_in_turn(path: Path) -> duckdb.DuckDBPyConnection:
-    """The same for writing, once no other program has the file open; it is waited for a little. Raises duckdb.Error."""
+    """The same for writing, once no other program has the file open; it is waited for a little. Raises duckdb.Error.
+
+    A file that could not be begun whole (a full disk) is removed: DuckDB would find it damaged the next time.
+    """
     until = time.monotonic() + PATIENCE
+    new = not path.exists()
     while True:
         try:
             return connect(path)
         except duckdb.IOException as why:
-            if "Could not set lock" not in str(why) or time.monotonic() >= until:
+            locked = "Could not set lock" in str(why)
+            if new and not locked:
+                path.unlink(missing_ok=True)
+            if not locked or time.monotonic() >= until:
                 raise
         time.sleep(_LOOK_EVERY)
 

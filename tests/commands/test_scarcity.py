@@ -1,0 +1,85 @@
+"""A machine without room: no disk, no memory, no descriptors. It is told in a line, and the next start goes on."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from commands.conftest import Spawn
+from commands.shop import Shop
+
+RECIPES = {
+    "push": """
+from: {files: [orders.csv]}
+to: {connector: shop, operation: orders.upsert, key: number, changed_only: true}
+""",
+    "files": """
+from: {connector: shop, operation: customers.list}
+to: {files: out/customers.jsonl, mode: replace}
+""",
+    "table": """
+from: {connector: shop, operation: customers.list}
+to: {duckdb: shop.duckdb, table: customers, mode: merge, key: id}
+""",
+}
+CUSTOMERS, ORDERS = 19, 11
+
+
+@pytest.fixture
+def stocked(shop: Shop, project: Path) -> Shop:
+    """The shop with some pages of customers, the recipes, and a file of orders."""
+    (project / "recipes").mkdir()
+    (project / "connectory.toml").touch()
+    for name, text in RECIPES.items():
+        (project / "recipes" / f"{name}.yaml").write_text(f"name: {name}{text}")
+    shop.customers += [{"id": number, "name": "Long " * 900} for number in range(8, CUSTOMERS + 1)]
+    (project / "orders.csv").write_text("number,amount\n" + "".join(f"A{n},{n}\n" for n in range(ORDERS)))
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kind", "amount"),
+    [
+        ("push", resource.RLIMIT_NOFILE, 11),
+        ("push", resource.RLIMIT_FSIZE, 4096),
+        ("files", resource.RLIMIT_NOFILE, 10),
+        ("files", resource.RLIMIT_FSIZE, 20_000),
+        ("files", resource.RLIMIT_AS, 170_000_000),
+        ("table", resource.RLIMIT_NOFILE, 7),
+        ("table", resource.RLIMIT_FSIZE, 4096),
+    ],
+    ids=[
+        "push without descriptors",
+        "push without disk",
+        "files without descriptors",
+        "files without disk",
+        "files without memory",
+        "table without descriptors",
+        "table without disk",
+    ],
+)
+def test_what_lacks_room_ends_in_a_line_and_the_next_start_goes_on(
+    stocked: Shop, spawn: Spawn, project: Path, recipe: str, kind: int, amount: int
+) -> None:
+    if kind == resource.RLIMIT_AS:
+        stocked.customers[-1]["name"] = "x" * 50_000_000
+    starved = spawn("sync", recipe, preexec_fn=lambda: resource.setrlimit(kind, (amount, amount)))
+    _, told = starved.communicate(timeout=60)
+    assert starved.returncode == 1, told
+    assert b"error: " in told
+    assert b"Traceback" not in told
+    sent = len(stocked.orders)
+    whole = spawn("sync", recipe)
+    _, told = whole.communicate(timeout=60)
+    assert whole.returncode == 0, told
+    if recipe == "push":
+        writes = [exchange for exchange in stocked.requests() if exchange.method == "PUT"]
+        assert (len(stocked.orders), len(writes)) == (ORDERS, (ORDERS + 1) // 2), f"{sent} were sent before"
+    elif recipe == "files":
+        assert len((project / "out" / "customers.jsonl").read_text().splitlines()) == CUSTOMERS
+    else:
+        with duckdb.connect(str(project / "shop.duckdb"), read_only=True) as db:
+            assert db.execute("select count(*), count(distinct id) from customers").fetchone() == (CUSTOMERS,) * 2
