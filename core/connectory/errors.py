@@ -25,10 +25,13 @@ ConnectoryError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import attrs
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -184,11 +187,22 @@ class PluginError(ConnectoryError):
 
 
 @contextmanager
-def plugin_code(what: str) -> Iterator[None]:
-    """Run a plug-in's function: whatever it raises that is not ours becomes a PluginError that names it."""
+def plugin_code(
+    what: str, gives: Any = object, may_raise: type[Exception] = ConnectoryError
+) -> Iterator[Callable[[T], T]]:
+    """Run a plug-in's function: whatever it raises but our errors and `may_raise` becomes a PluginError that names it.
+
+    What is yielded hands on a value of the type `gives`; any other is a PluginError too.
+    """
+
+    def told(value: T) -> T:
+        if not isinstance(value, gives):
+            raise PluginError(f"{what} gave {type(value).__name__}, not {getattr(gives, '__name__', gives)}")
+        return value
+
     try:
-        yield
-    except ConnectoryError:
+        yield told
+    except (ConnectoryError, may_raise):
         raise
     except Exception as why:
         raise PluginError(f"{what} raised {type(why).__name__}: {why}") from why

@@ -117,8 +117,8 @@ def _compile(rule: Rule, kinds: Mapping[str, OutcomeKind], codecs: Mapping[str, 
         if pattern is not None and not pattern.search(answer.text):
             return None
         if rule.use is not None:
-            with plugin_code(f"the outcome plug-in '{rule.use}'"):
-                return kinds[rule.use].judge(rule.options, answer)
+            with plugin_code(f"the outcome plug-in '{rule.use}'", Verdict | None) as told:
+                return told(kinds[rule.use].judge(rule.options, answer))
         assert rule.is_ is not None  # the loader demands one of the two
         return _verdict(rule, rule.is_, answer, codecs)
 

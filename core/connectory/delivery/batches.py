@@ -12,7 +12,16 @@ import msgspec
 from connectory.answers import Answer
 from connectory.delivery.accounts import ItemResult, Word
 from connectory.delivery.results import Reading, read_results
-from connectory.errors import BadAnswer, ConnectoryError, Exists, Missing, Rejected, UnknownOutcome
+from connectory.errors import (
+    BadAnswer,
+    ConnectoryError,
+    Exists,
+    Missing,
+    PluginError,
+    Rejected,
+    UnknownOutcome,
+    plugin_code,
+)
 from connectory.plugins.kinds import BatchKind
 from connectory.spec.language import Batch, Results
 from connectory.spec.places import MISSING, AnswerPath
@@ -106,9 +115,13 @@ def deliver(batching: Batching, items: Iterable[Any]) -> Iterator[ItemResult | C
     """
     invalid: list[ItemResult] = []
     broken: list[Exception] = []
+    cutter = _Cutter(batching)
     checked = _checked(batching, _until_broken(items, broken), invalid)
     stopped: ConnectoryError | None = None
-    for chunk in batching.kind.cut(batching.batch, checked):
+    for chunk in cutter.chunks(checked):
+        if stopped is None and cutter.broken is not None:
+            stopped = cutter.broken
+            yield stopped
         if stopped is None and not broken:
             results = _send_chunk(batching, chunk)
             try:
@@ -129,6 +142,43 @@ def _until_broken(items: Iterable[Any], broken: list[Exception]) -> Iterator[Any
         yield from items
     except Exception as why:  # whatever the caller's own source raises; it is raised again in the end
         broken.append(why)
+
+
+class _Cutter:
+    """Cuts items into chunks as the kind of batch does, and sees to it that each comes out once.
+
+    `broken` is set when a plug-in raises, keeps items back, or gives others than it got. What it had and what would
+    have come is one more chunk then, for its items need a word too.
+    """
+
+    def __init__(self, batching: Batching) -> None:
+        self._kind, self._batch = batching.kind, batching.batch
+        self._held: dict[int, Item] = {}
+        self.broken: PluginError | None = None
+
+    def chunks(self, items: Iterator[tuple[Item, int]]) -> Iterator[list[Item]]:
+        try:
+            with plugin_code(f"cutting batches by '{self._batch.use}'"):
+                yield from self._sound(items)
+        except PluginError as why:
+            self.broken = why
+            yield [*self._held.values(), *(item for item, _ in items)]
+
+    def _sound(self, items: Iterator[tuple[Item, int]]) -> Iterator[list[Item]]:
+        for chunk in self._kind.cut(self._batch, self._noted(items)):
+            rows = {item.row: item for item in chunk if isinstance(item, Item)}
+            if len(rows) < len(chunk) or any(self._held.get(row) is not item for row, item in rows.items()):
+                raise PluginError(f"cutting batches by '{self._batch.use}' gave an item twice, or one that is none")
+            for row in rows:
+                del self._held[row]
+            yield chunk
+        if self._held:
+            raise PluginError(f"cutting batches by '{self._batch.use}' kept {len(self._held)} items back")
+
+    def _noted(self, items: Iterator[tuple[Item, int]]) -> Iterator[tuple[Item, int]]:
+        for item, weight in items:
+            self._held[item.row] = item
+            yield item, weight
 
 
 def _drain(invalid: list[ItemResult]) -> Iterator[ItemResult]:

@@ -94,7 +94,7 @@ class Walk:
         self._check_count()
 
     def _begin(self) -> Page:
-        return self._take(self._plugged(self.kind.first, self.pager))
+        return self._take(self._plugged(self.kind.first, self.pager, gives=PageRequest))
 
     def _go_on(self, begun: Trail) -> Page | None:
         """The page behind those of an earlier walk; None where there is none.
@@ -118,9 +118,11 @@ class Walk:
         return self._step_back(begun, answer)
 
     def _step_back(self, begun: Trail, answer: Answer) -> Page:
-        first = Page(self._plugged(self.kind.first, self.pager), self.where, [None] * begun.size, answer)
+        first = Page(
+            self._plugged(self.kind.first, self.pager, gives=PageRequest), self.where, [None] * begun.size, answer
+        )
         assert self.kind.ahead is not None
-        requests = [first.asked, *self._plugged(self.kind.ahead, self.pager, first, begun.pages)]
+        requests = [first.asked, *self._plugged(self.kind.ahead, self.pager, first, begun.pages, gives=Sequence)]
         for pages in range(begun.pages - 1, 0, -1):
             answer = self.fetch(requests[pages])
             if self.known(self._records(answer)):
@@ -142,9 +144,9 @@ class Walk:
                 return
             page = self._take(asked)
 
-    def _plugged(self, step: Callable[..., T], *given: Any) -> T:
-        with plugin_code(f"{self.name}: the pager '{self.pager.use}'"):
-            return step(*given)
+    def _plugged(self, step: Callable[..., T], *given: Any, gives: Any = object) -> T:
+        with plugin_code(f"{self.name}: the pager '{self.pager.use}'", gives) as told:
+            return told(step(*given))
 
     def _take(self, asked: PageRequest) -> Page:
         return self._accept(asked, self.fetch(asked))
@@ -214,7 +216,7 @@ class Walk:
     def _learn_total(self, page: Page) -> None:
         total = self._stated_total(page.answer)
         if total is None and self.kind.total is not None:
-            total = self._plugged(self.kind.total, page)
+            total = self._plugged(self.kind.total, page, gives=int | None)
         if total is not None:
             self._total_moved = self._total_moved or (self.total is not None and total != self.total)
             self.total = total
@@ -223,7 +225,7 @@ class Walk:
         """What to ask for next: by `more`, else the total, else the kind's own word, else a short page ends it."""
         if self.pager.more and not conditions_hold(self.pager.more, page.answer.data):
             return None
-        following = self._plugged(self.kind.next, self.pager, page)
+        following = self._plugged(self.kind.next, self.pager, page, gives=PageRequest | None)
         if following is None:
             if self.pager.more:
                 raise PagingError(f"{self.name}: the vendor says there are more pages, but not how to ask for them")
@@ -257,7 +259,7 @@ class Walk:
         if pages is None:
             return None
         full = attrs.evolve(first, records=[None] * self._size)  # gone on with, the first may be the last and short
-        return self._plugged(self.kind.ahead, self.pager, full, pages)[self._count - 1 :]
+        return self._plugged(self.kind.ahead, self.pager, full, pages, gives=Sequence)[self._count - 1 :]
 
     def _take_ahead(self, first: Page, rest: Sequence[PageRequest]) -> Iterator[Page]:
         following = [*rest[1:], None]

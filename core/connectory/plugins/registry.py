@@ -16,6 +16,7 @@ import pluggy
 
 from connectory.errors import PluginError, nearest
 from connectory.plugins import builtin, hookspecs
+from connectory.plugins.guarding import guard
 from connectory.plugins.kinds import (
     AuthKind,
     BatchKind,
@@ -178,7 +179,8 @@ def _table(manager: pluggy.PluginManager, table: str) -> dict[str, Any]:
             _check_kind(plugin, table, word, kind)
             if word in merged:
                 raise PluginError(f"{table}: both {owners[word]} and {plugin} supply '{word}'")
-            merged[word], owners[word] = kind, plugin
+            merged[word] = kind if plugin.startswith("connectory:") else guard(word, kind)
+            owners[word] = plugin
     return merged
 
 
