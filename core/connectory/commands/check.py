@@ -64,7 +64,7 @@ def command(
         from connectory.commands.live import check_live
 
         ctx.exit(check_live(ctx.obj, live, parse_settings(assignments, None), server, profile, max_wait))
-    subjects = list(_given(paths, ctx.obj) if paths else _everything(ctx.obj))
+    subjects = subjects_of(paths, ctx.obj)
     faults = _faults(subjects)
     for fault in faults:
         click.echo(str(fault))
@@ -75,6 +75,11 @@ def command(
     note(f"{told}: {len(faults)} fault{'' if len(faults) == 1 else 's'}" if subjects else told)
     if faults:
         ctx.exit(WRONG_INPUT)
+
+
+def subjects_of(paths: Iterable[Path], project: str | None) -> list[Subject]:
+    """The files to check: those at the paths, else the project's, else the specs that are installed."""
+    return list(_given(paths, project) if paths else _everything(project))
 
 
 def check_files(paths: Iterable[Path]) -> list[Fault]:

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "replay": "Send rows that a vendor refused again, mended.",
     "runs": "What past runs of recipes did and cost.",
     "check": "Check specs, recipes and plug-ins; every fault at once.",
+    "fmt": "Write specs in the language's order and shortest form.",
     "mock": "Serve a vendor on this machine, from its spec alone.",
     "record": "Record calls against a live server, for the tests.",
     "coverage": "What of a spec has a test, and what is assumed.",

@@ -53,7 +53,8 @@ _HEAD: Final = f"""\
 One YAML file describes one vendor's API. This page lists every key of it; it is made from the program's own classes,
 so it says what the program takes, no less and no more. In an editor the same is offered while you type
 (`connectory schema --write`), and `connectory check` names every fault of a file with line, column and the nearest
-right word.
+right word. `connectory show VENDOR --canonical` prints a spec with everything written out that it leaves short, and
+`connectory fmt` writes it in the order of this page and in its shortest form.
 
 ```yaml
 {EXAMPLE}```

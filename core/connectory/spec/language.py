@@ -190,13 +190,13 @@ class Errors:
 class Rule:
     """One outcome; all its conditions must hold."""
 
-    is_: OutcomeWord | None = word("what the answer means", None)
-    use: str | None = word("a plug-in that judges, in place of `is`; its options stand beside it", None)
     status: tuple[StatusText, ...] = word("404, 5xx, 400-499; default any", ())
     body: Conditions = word("path to condition", _mapping())
     headers: Mapping[str, Test] = word("header to condition (header values are text)", _mapping())
     text: Regex | None = word("searched in the raw body", None)
     does: tuple[Does, ...] = word("only for operations that do this", ())
+    is_: OutcomeWord | None = word("what the answer means", None)
+    use: str | None = word("a plug-in that judges, in place of `is`; its options stand beside it", None)
     wait: Place | None = word("seconds to wait (a date in Retry-After is understood)", None)
     until: Place | None = word("moment to wait for", None)
     limit: str | None = word("which limit was hit", None, ref="limits")

@@ -50,7 +50,7 @@ def spots_in(
     registry: Registry, node: Node, kind: Any = Spec, path: Path = (), place: str = "", field: Any = None
 ) -> Iterator[Spot]:
     """Everything written in a tree. `kind` is a type as annotations of the language have them."""
-    kind = _without_none(kind)
+    kind = without_none(kind)
     many = get_origin(kind) is tuple
     kind = get_args(kind)[0] if many else kind
     if isinstance(node, Text):
@@ -59,12 +59,12 @@ def spots_in(
         for number, item in enumerate(node):
             yield from spots_in(registry, item, kind if many else Any, (*path, number), place, field)
     elif isinstance(kind, type) and attrs.has(kind) and kind is not AnswerPath:
-        name, fields = _fields_of(registry, kind, node)
+        name, fields = fields_of(registry, kind, node)
         for key, value in node.items():
             inner, here = fields[str(key)], (*path, str(key))
             yield Spot(here, key, f"{name}.{key}", kind, inner, is_key=True)
             filled = inner.metadata.get("filled")
-            wanted = _mapping_of(filled) if filled else inner.type
+            wanted = mapping_of(filled) if filled else inner.type
             yield from spots_in(registry, value, wanted, here, f"{name}.{key}", inner)
     else:
         wanted = get_args(kind)[1] if get_origin(kind) is Mapping else Any
@@ -73,7 +73,8 @@ def spots_in(
             yield from spots_in(registry, value, wanted, (*path, str(key)), place, field)
 
 
-def _fields_of(registry: Registry, kind: type, node: Mapping[Any, Any]) -> tuple[str, dict[str, attrs.Attribute[Any]]]:
+def fields_of(registry: Registry, kind: type, node: Mapping[Any, Any]) -> tuple[str, dict[str, attrs.Attribute[Any]]]:
+    """What a mapping of a class is called, and the keys it may hold, in the order of the language."""
     attrs.resolve_types(kind)
     name, fields = kind.__name__, keys_of(kind)
     slot = plugin_slot(kind)
@@ -85,10 +86,12 @@ def _fields_of(registry: Registry, kind: type, node: Mapping[Any, Any]) -> tuple
     return name, fields
 
 
-def _mapping_of(kind: Any) -> Any:
+def mapping_of(kind: Any) -> Any:
+    """The type of a mapping from names to values of a type."""
     return Mapping[str, kind]
 
 
-def _without_none(kind: Any) -> Any:
+def without_none(kind: Any) -> Any:
+    """The type that `kind | None` is of besides; any other type as it is."""
     parts = [part for part in get_args(kind) if part is not NoneType]
     return parts[0] if NoneType in get_args(kind) and len(parts) == 1 else kind
