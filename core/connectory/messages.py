@@ -85,6 +85,10 @@ class Request:
         """`scheme://host:port`, lower case, the port always spelt out: what a credential is bound to."""
         return origin_of(self.url)
 
+    def chunks(self) -> Iterator[bytes]:
+        """The body's bytes, piece by piece, whether it is held or read from disk; may be called again."""
+        return iter([self.body or b""]) if self.body is None or isinstance(self.body, bytes) else self.body.chunks()
+
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """The same request with these headers added or replaced (names match in any case)."""
         taken = {name.lower() for name in headers}

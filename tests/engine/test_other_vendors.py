@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import re
 from pathlib import Path
@@ -12,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from connectory.clock import ManualClock
 from connectory.connecting import open_spec
-from connectory.errors import InputError, PagingError, Rejected, SpecError
+from connectory.errors import InputError, PagingError, Rejected
 from emulators.exchange import Answer, Ask
 from engine.conftest import Connecting, Vendor
 
@@ -147,66 +143,6 @@ operations: {things.get: {get: /things}}
 
     vendor.reply = reply
     assert connecting(spec, user="me", password="let me in").things.get() == {"cookie": "session=s/1=="}
-
-
-def hmac_project(tmp_path: Path) -> tuple[str, str]:
-    """The plug-in of the documentation in a project's folder, and its spec."""
-    (tmp_path / "connectors").mkdir()
-    plugin = blocks("docs/plugins.md", "python", "def connectory_auth")
-    (tmp_path / "connectors" / "hmac_signing.py").write_text(plugin)
-    return plugin, blocks("docs/plugins.md", "yaml", "name: kontor")
-
-
-@pytest.mark.parametrize("options", ["", "  digest: sha512\n  encode: base64\n  message: [body, timestamp]\n"])
-def test_the_documented_plugin_signs(
-    connecting: Connecting, vendor: Vendor, clock: ManualClock, tmp_path: Path, options: str
-) -> None:
-    plugin, spec = hmac_project(tmp_path)
-    assert len(plugin.splitlines()) < 40
-    spec = spec.replace("  timestamp: X-Timestamp\n", f"  timestamp: X-Timestamp\n{options}")
-    spec += "  orders.create: {post: /v1/orders, fields: {amount: int}}\n"
-    vendor.reply = lambda ask: Answer.json({"orders": [{"id": 1}]})
-    kontor = connecting(spec, api_key="public-key", api_secret="shared-secret")
-    assert list(kontor.orders.list(status="open now")) == [{"id": 1}]
-    kontor.orders.create(amount=3)
-    for exchange in vendor.requests():
-        stamp = str(int(clock.now()))
-        target = exchange.path + ("?status=open%20now" if exchange.query else "")
-        digest = "sha512" if options else "sha256"
-        usual = f"{stamp}{exchange.method}{target}".encode() + exchange.body
-        signed = exchange.body + stamp.encode() if options else usual
-        mac = hmac.new(b"shared-secret", signed, getattr(hashlib, digest)).digest()
-        expected = base64.b64encode(mac).decode() if options else mac.hex()
-        assert exchange.header("X-Signature") == expected
-        assert (exchange.header("X-Timestamp"), exchange.header("X-Api-Key")) == (stamp, "public-key")
-
-
-@pytest.mark.parametrize(
-    ("wrong", "right", "place"),
-    [
-        ("  digst: sha512\n", "digest", r"kontor\.yaml:10:3 /auth/digst"),
-        ("  digest: sha521\n", "sha512", r"kontor\.yaml:10:11 /auth/digest"),
-        ("  message: [timestamp, methd]\n", "method", r"kontor\.yaml:10:24 /auth/message/1"),
-    ],
-)
-def test_a_misspelt_option_of_a_plugin_is_a_fault_with_its_place(
-    connecting: Connecting, tmp_path: Path, wrong: str, right: str, place: str
-) -> None:
-    _, spec = hmac_project(tmp_path)
-    with pytest.raises(SpecError, match=place) as caught:
-        connecting(spec.replace("  timestamp: X-Timestamp\n", f"  timestamp: X-Timestamp\n{wrong}"))
-    assert right in str(caught.value)
-
-
-def test_the_documented_fault_of_the_plugin_is_the_real_one(connecting: Connecting, tmp_path: Path) -> None:
-    _, spec = hmac_project(tmp_path)
-    shown = blocks("docs/plugins.md", "text", "digst").splitlines()[1]
-    line = int(shown.split(":")[1])
-    lines = spec.splitlines()
-    wrong = "\n".join([*lines[: line - 1], "  digst: sha512", *lines[line - 1 :]])
-    with pytest.raises(SpecError) as caught:
-        connecting(wrong)
-    assert str(caught.value).endswith(shown)
 
 
 def test_several_servers_each_get_their_own_calls(connecting: Connecting, vendor: Vendor, tmp_path: Path) -> None:

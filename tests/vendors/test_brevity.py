@@ -13,6 +13,7 @@ from vendors.calling import VENDORS, lies_in, write_project
 DESIGNED = {
     "github": (47, 5),
     "jira": (31, 5),
+    "kontor": (22, 2),
     "mailchimp": (35, 4),
     "notion": (41, 6),
     "salesforce": (59, 11),
