@@ -30,7 +30,7 @@ from connectory.destinations.destination import Kept, Written
 from connectory.destinations.duckdb_growth import settle_all
 from connectory.destinations.files_formats import Write, write_csv, write_jsonl
 from connectory.destinations.files_kept import Keeper, Manifest, Move, plain_words
-from connectory.destinations.files_paths import Format, Pattern, partition_of, read_pattern
+from connectory.destinations.files_paths import Format, Pattern, partition_of, read_mode, read_pattern
 from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_rows, hardened
 from connectory.destinations.scalars import Misfit, told
 from connectory.errors import DestinationError
@@ -65,16 +65,8 @@ def open_files(
     on with a `replace` it left unfinished. Raises DestinationError.
     """
     pattern = read_pattern(path, format, root)
-    mode = mode or ("append" if pattern.many else "replace")
-    if mode == "merge":
-        raise DestinationError(f"{path}: rows of files cannot be merged; write to a table, or use append or replace")
-    if mode == "append" and not pattern.many:
-        raise DestinationError(
-            f"{path}: append makes new files and changes none, so each needs a number of its own: put {{{{ part }}}}"
-            " into the name"
-        )
+    chosen = read_mode(path, pattern, mode)
     writer = _writer(pattern.format)
-    chosen: Mode = "append" if mode == "append" else "replace"
     with plain_words(pattern.folder):
         pattern.kept.mkdir(parents=True, exist_ok=True, mode=0o700)
         return FilesDestination(pattern, shape, chosen, run, partition, contract, writer)

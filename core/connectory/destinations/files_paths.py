@@ -77,6 +77,18 @@ def read_pattern(text: str, format: Format | None, root: Path) -> Pattern:
     return Pattern(root / folder, before, after, format or ENDINGS[suffix])
 
 
+def read_mode(text: str, pattern: Pattern, mode: str | None) -> Literal["append", "replace"]:
+    """What a run does with the files that are there. Raises DestinationError for what files cannot do."""
+    if mode == "merge":
+        raise DestinationError(f"{text}: rows of files cannot be merged; write to a table, or use append or replace")
+    if mode == "append" and not pattern.many:
+        raise DestinationError(
+            f"{text}: append makes new files and changes none, so each needs a number of its own: put {{{{ part }}}}"
+            " into the name"
+        )
+    return "append" if mode == "append" or (mode is None and pattern.many) else "replace"
+
+
 def partition_of(row: Mapping[str, Any], fields: Sequence[str]) -> str:
     """The folder of a row below the pattern's, as `country=NL/year=2026`; '' without fields. Raises ValueError."""
     return "/".join(f"{_safe(field)}={_value(row.get(field), field)}" for field in fields)

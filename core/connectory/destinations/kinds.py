@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -111,6 +111,19 @@ def open_files_target(
     )
 
 
+def check_files_target(options: FilesTarget) -> Iterator[tuple[str, str]]:
+    """Names and modes that no run could use, by the key that is at fault."""
+    from connectory.destinations.files_paths import read_mode, read_pattern
+
+    key = "files"
+    try:
+        pattern = read_pattern(options.files, options.format, Path())
+        key = "mode"
+        read_mode(options.files, pattern, options.mode)
+    except DestinationError as why:
+        yield key, str(why)
+
+
 def read_address(text: str, root: Path, resolvers: Mapping[str, Resolver] | None = None) -> str:
     """The connection string that a recipe gives or refers to. Raises SettingError."""
     resolvers = resolvers or built_in_resolvers(os.environ, root)
@@ -129,5 +142,7 @@ _PASSWORD: Final = re.compile(r"password\s*=|://[^/@]*:[^/@]+@")
 DESTINATIONS: Mapping[str, DestinationKind] = {
     "duckdb": DestinationKind(DuckDBTarget, open_duckdb_target, "a table of an embedded DuckDB file"),
     "postgres": DestinationKind(PostgresTarget, open_postgres_target, "a table of a PostgreSQL database"),
-    "files": DestinationKind(FilesTarget, open_files_target, "Parquet, JSON Lines or CSV files"),
+    "files": DestinationKind(
+        FilesTarget, open_files_target, "Parquet, JSON Lines or CSV files", check=check_files_target
+    ),
 }

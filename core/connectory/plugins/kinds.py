@@ -187,10 +187,19 @@ class Discoverer:
     about: str = ""
 
 
+def nothing_wrong(_options: Any) -> tuple[()]:
+    """The check of a destination that has none."""
+    return ()
+
+
 @attrs.frozen
 class DestinationKind:
-    """A place where records go. `open(options, ...)` returns a Destination; see `destinations`."""
+    """A place where records go. `open(options, ...)` returns a Destination; see `destinations`.
+
+    `check(options)` yields a key and what is wrong with it, before anything runs.
+    """
 
     options: type
     open: Callable[..., Destination]
     about: str = ""
+    check: Callable[[Any], Iterable[tuple[str, str]]] = nothing_wrong

@@ -96,6 +96,8 @@ def _meaning(draft: Draft, registry: Registry, root: Path | None) -> Iterator[Fa
     for kind, table in ((recipe.from_.kind, SOURCES), (recipe.to.kind, TARGETS)):
         if kind in table:
             yield from table[kind](subject)
+    if recipe.to.kind in registry.destinations:
+        yield from _destination(subject)
     yield from _keys(subject)
     yield from _change(subject)
 
@@ -280,6 +282,13 @@ def _shape_of_source(subject: Subject) -> Record | None:
     readers = Readers(spec.types, plan.styles.datetime, subject.registry.codecs)
     shape = readers.shape(plan.operation.returns)
     return shape if isinstance(shape, Record) else None
+
+
+def _destination(subject: Subject) -> Iterator[Fault]:
+    """What the kind of destination itself finds wrong."""
+    target = subject.loaded.recipe.to
+    for key, said in subject.registry.destinations[target.kind].check(target.options):
+        yield subject.fault(("to", key), said)
 
 
 def _keys(subject: Subject) -> Iterator[Fault]:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 import attrs
 from cattrs import Converter
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
+from cattrs.errors import BaseValidationError
 
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.plugins.registry import Registry
+from connectory.recipes.hints import Kind, unknown_key
 from connectory.recipes.running.courtesy import ALL, NONE, TEXTS, Between, CallCount, Share
-from connectory.spec.keys import keys_of
 from connectory.spec.problems import problems_of
 from connectory.spec.structure import make_converter
 from connectory.spec.trees import Table, Text, locate, read_tree, without
@@ -176,14 +176,6 @@ class Recipe:
     examples: tuple[RecipeExample, ...] = word("tests of the recipe", ())
 
 
-class Kind(Protocol):
-    """Whatever a key of `from` or `to` may name."""
-
-    @property
-    def options(self) -> type:
-        """The class of its keys."""
-
-
 def target_kinds(registry: Registry) -> Mapping[str, Kind]:
     """Every kind of destination by the key that names it: a vendor, and what plug-ins bring."""
     return {"connector": VENDOR, **registry.destinations}
@@ -237,7 +229,8 @@ def draft_recipe(registry: Registry, file: Path) -> Draft:
     try:
         return Draft(LoadedRecipe(converter.structure(tree, Recipe), tree, file), ())
     except BaseValidationError as group:
-        problems = problems_of(group)
+        parts = {"from": SOURCES, "to": targets}
+        problems = problems_of(group, lambda key, cls, _: unknown_key(key, cls, Recipe, parts))
     faults = sorted((_fault(tree, *problem) for problem in problems), key=lambda fault: (fault.line, fault.column))
     recipe = _readable(converter, tree, [path for path, _, _ in problems])
     return Draft(LoadedRecipe(recipe, tree, file), tuple(faults))
@@ -269,14 +262,7 @@ def _of_kind(converter: Converter, what: str, kinds: Mapping[str, Kind], node: A
     if not isinstance(node, dict):
         raise ValueError(f"expected a mapping with one of {', '.join(kinds)}")
     kind = _named_kind(what, kinds, node)
-    options = kinds[kind].options
-    try:
-        return {"kind": kind, "options": converter.structure(node, options)}
-    except BaseValidationError as group:
-        for error in group.exceptions:
-            if isinstance(error, ForbiddenExtraKeysError):
-                error.others = tuple(keys_of(options))  # type: ignore[attr-defined]
-        raise
+    return {"kind": kind, "options": converter.structure(node, kinds[kind].options)}
 
 
 def _named_kind(what: str, kinds: Mapping[str, Kind], keys: Iterable[Any]) -> str:
