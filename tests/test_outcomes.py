@@ -137,6 +137,8 @@ def test_the_vendors_words_come_from_the_first_place_that_has_any() -> None:
     )
     assert (said.words, said.code, str(said)) == ("a; b", "7", "a; b; price: too low")
     assert explain(errors, answer(400, {"error": "c"})).words == "c"
+    several = {"name": [{"description": "too long", "error": "TooLong"}, {"description": "in use", "error": None}]}
+    assert str(explain(errors, answer(422, {"error": "c", "fields": several}))) == "c; name: too long; TooLong; in use"
 
 
 def test_where_a_vendor_only_names_the_fields_its_message_is_about_them() -> None:

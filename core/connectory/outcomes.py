@@ -221,7 +221,7 @@ def _by_field(errors: Errors, answer: Answer, said: Sequence[str]) -> tuple[str,
     words = "; ".join(said)
     found = list(find_each(errors.fields, answer)) if errors.fields else []
     if found and isinstance(found[0], dict):
-        return words, {str(name): str(text) for name, text in found[0].items()}
+        return words, {str(name): _spelt(told) for name, told in found[0].items()}
     names = [name for name in found if isinstance(name, str) and name]
     if not names or not said:
         return words, {}
@@ -231,6 +231,14 @@ def _by_field(errors: Errors, answer: Answer, said: Sequence[str]) -> tuple[str,
     for name, text in zip(names, said, strict=True):
         about.setdefault(name, []).append(text)
     return "", {name: "; ".join(texts) for name, texts in about.items()}
+
+
+def _spelt(told: Any) -> str:
+    """What is said of a field: a text, or all texts of a list or an object (of several checks, with code and words)."""
+    if isinstance(told, dict | list):
+        inner = told.values() if isinstance(told, dict) else told
+        return "; ".join(text for one in inner if one is not None and (text := _spelt(one)))
+    return str(told)
 
 
 def _short(text: str, most: int) -> str:

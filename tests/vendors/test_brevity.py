@@ -19,6 +19,7 @@ DESIGNED = {
     "salesforce": (59, 11),
     "slack": (42, 4),
     "stripe": (36, 6),
+    "zendesk": (51, 7),
 }
 
 

@@ -102,12 +102,13 @@ class Bench:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def subjects(self) -> Sequence[Subject]:
-        """Every operation that the mock can answer."""
+        """Every operation that the mock can answer. One made of others is none: each of its steps is one."""
         formats = self.registry.formats
         found = []
         for desk in self.mock.desks.values():
             elsewhere = str(desk.operation.address).startswith(("{", "http"))
-            if formats[desk.plan.styles.answer].write is None or desk.operation.deprecated or elsewhere:
+            unasked = desk.operation.deprecated or bool(desk.operation.steps)
+            if formats[desk.plan.styles.answer].write is None or unasked or elsewhere:
                 continue
             rows = desk.act != "delete" or bool(desk.scope) or bool(self.mock.rows(desk.name))
             found.append(Subject(desk, self.loaded.spec, self.registry, rows))
