@@ -17,6 +17,7 @@ DESIGNED = {
     "mailchimp": (35, 4),
     "notion": (41, 6),
     "salesforce": (59, 11),
+    "shopify": (46, 2),
     "slack": (42, 4),
     "stripe": (36, 6),
     "zendesk": (51, 7),
