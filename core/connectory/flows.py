@@ -2,6 +2,9 @@
 
 A step is one call of an ordinary operation. What it may say is checked when the spec is loaded; a value that an answer
 was to give and did not ends a read without records and leaves a write without a trustworthy answer.
+
+How far it has come is told to whoever can keep it (`progress.Course`), so that a process that was killed in the middle
+is followed by one that goes on at its step: the job that was made is polled, not made a second time.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ import attrs
 from connectory.answers import Answer, find
 from connectory.calls import Line
 from connectory.delivery.results import Reading, read_results
-from connectory.errors import ArgumentError, Failed, LimitReached, Unavailable, UnknownOutcome
+from connectory.errors import ArgumentError, Failed, LimitReached, Rejected, Unavailable, UnknownOutcome
 from connectory.limits.budgets import Budget
 from connectory.limits.ledger import acquire
+from connectory.messages import Headers, Response
 from connectory.operation import Plan
 from connectory.outcomes import conditions_hold
 from connectory.plugins.kinds import Page
+from connectory.progress import Course, Progress, Uncharted
 from connectory.spec.expressions import compile_expression
 from connectory.spec.language import Results, Step
 from connectory.spec.places import MISSING, AnswerPath, parse_path
@@ -53,11 +58,20 @@ class NothingMore(Exception):
         self.message = message
 
 
+@attrs.frozen
+class Moved:
+    """A step that changes something is done; a read may be gone on with behind it."""
+
+    answer: Answer
+    progress: Progress
+
+
 @attrs.define
 class Flow:
     """One run through the steps of an operation. `names` are its arguments and settings, and what is kept.
 
-    While it runs it counts as one call of `budgets`, which are the limits that it names itself.
+    While it runs it counts as one call of `budgets`, which are the limits that it names itself. `begun` is how far an
+    earlier run came, with which this one goes on.
     """
 
     caller: Caller
@@ -65,34 +79,102 @@ class Flow:
     names: dict[str, Any]
     line: Line
     budgets: Sequence[Budget]
-    _begun: bool = False
+    begun: Progress | None = None
+    _asked: bool = False
+    _kept: dict[str, Any] = attrs.Factory(dict)
+    _told: dict[str, Any] = attrs.Factory(dict)
 
-    def last(self) -> Iterator[Page]:
-        """Take all steps; the pages of the last one. Nothing where a read ends early."""
+    def __attrs_post_init__(self) -> None:
+        if self.begun is not None and list(self.begun.calls) != self._calls:
+            self.begun = None if self.plan.does == "read" else attrs.evolve(self.begun, away=True, step=0)
+        if self.begun is not None:
+            self._kept, self._told = dict(self.begun.kept), dict(self.begun.told)
+            self.names |= self._kept
+
+    @property
+    def _calls(self) -> list[str]:
+        return [step.call for step in self.plan.operation.steps]
+
+    def pages(self) -> Iterator[Page | Moved]:
+        """Take all steps; the pages of the last one, and before them what may be kept of the way there. No pages where
+        a read ends early."""
         *steps, last = self.plan.operation.steps
         with self._under_way(None):
             try:
-                for step in steps:
-                    self._keep(step, self._take(step))
+                for number, step in enumerate(steps):
+                    if self._is_done(number, step):
+                        continue
+                    answer = self._take(step)
+                    self._keep(step, answer)
+                    if self._changes(step):
+                        yield Moved(answer, self._progress(number + 1))
             except NothingMore:
                 return
             yield from self.caller.pages(self.caller.plan(last.call), self._given(last))
 
-    def run(self, flight: Flight | None = None) -> list[tuple[Step, Answer]]:
-        """Take all steps; the answer to each. Raises Failed, Unavailable or UnknownOutcome before their end.
+    def run(self, flight: Flight | None = None, course: Course | None = None) -> list[tuple[Step, Answer]]:
+        """Take all steps; the answers to those that say something. Raises Failed, Unavailable or UnknownOutcome before
+        their end.
 
         `flight` is told that something is under way; that it is not, only where a limit kept the first call back.
+        `course` is told of every step that changes something, before and after.
         """
+        course = course or Uncharted()
+        self._look_back()
+        try:
+            return self._run(flight, course)
+        except Rejected as why:
+            if self.begun is None:
+                raise
+            # Of what an earlier process began, the vendor knows no more (a job that it has forgotten, say).
+            raise UnknownOutcome(f"{self.plan.name}: gone on with, and {why}", status=why.status) from why
+
+    def _run(self, flight: Flight | None, course: Course) -> list[tuple[Step, Answer]]:
         answers = []
         with self._under_way(flight):
-            for step in self.plan.operation.steps:
+            for number, step in enumerate(self.plan.operation.steps):
+                if self._is_done(number, step):
+                    if str(number) in self._told:
+                        answers.append((step, _answer_again(self._told[str(number)])))
+                    continue
+                changes = self._changes(step)
+                if changes and not self.caller.plan(step.call).repeatable:
+                    course.reach(self._progress(number, away=True))
                 answer = self._take(step)
                 answers.append((step, answer))
                 try:
                     self._keep(step, answer)
                 except NothingMore as why:
                     raise self._ended(why.message, answer) from None
+                if changes:
+                    if step.results or number + 1 == len(self._calls):
+                        self._told[str(number)] = answer.data
+                    course.reach(self._progress(number + 1))
         return answers
+
+    def _look_back(self) -> None:
+        """Where an earlier process ended within a call: that one again where it does no harm, else all of them."""
+        if self.begun is None or not self.begun.away:
+            return
+        call = self._calls[self.begun.step]
+        if self.begun.step and self.caller.plan(call).repeatable:
+            return
+        if not self.plan.repeatable:
+            why = f"{self.plan.name}: the program ended while {call} was under way"
+            raise UnknownOutcome(why, operation=self.plan.name)
+        self.begun = None
+
+    def _is_done(self, number: int, step: Step) -> bool:
+        """Whether an earlier process took the step; what it read of the items is read again."""
+        if self.begun is None or number >= self.begun.step:
+            return False
+        return self._changes(step) or not step.results
+
+    def _changes(self, step: Step) -> bool:
+        return self.caller.plan(step.call).does != "read"
+
+    def _progress(self, step: int, *, away: bool = False) -> Progress:
+        return Progress(step, self._calls, dict(self._kept), dict(self._told), away)
 
     @contextmanager
     def _under_way(self, flight: Flight | None) -> Iterator[None]:
@@ -104,7 +186,7 @@ class Flow:
         try:
             yield
         except LimitReached:
-            if flight is not None and not self._begun:
+            if flight is not None and not self._asked and self.begun is None:
                 flight(False)
             raise
         finally:
@@ -116,7 +198,7 @@ class Flow:
         ends = self.line.clock.monotonic() + step.at_most
         while True:
             answer = self._call(plan, self._given(step))
-            self._begun = True
+            self._asked = True
             if step.failed and conditions_hold(step.failed, answer.data):
                 raise self._ended(f"{step.call} says {_found(step.failed, answer)}", answer)
             if not step.until or conditions_hold(step.until, answer.data):
@@ -149,7 +231,7 @@ class Flow:
             found = find(place, answer)
             if found is MISSING or found is None:
                 raise NothingMore(f"{step.call} answered without '{name}'")
-            self.names[name] = found
+            self.names[name] = self._kept[name] = found
 
     def _ended(self, why: str, answer: Answer) -> Failed | UnknownOutcome:
         """A read has failed; of a write nobody can say what was done before."""
@@ -161,6 +243,11 @@ class Flow:
         if self.plan.does == "read":
             return Unavailable(message, operation=self.plan.name, status=answer.status, retryable=True)
         return UnknownOutcome(message, operation=self.plan.name, status=answer.status)
+
+
+def _answer_again(data: Any) -> Answer:
+    """The answer that an earlier process had, as far as it was kept."""
+    return Answer(Response(200, Headers(), b""), data)
 
 
 def _found(conditions: Conditions, answer: Answer) -> str:

@@ -6,6 +6,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, BinaryIO
@@ -20,7 +21,7 @@ from connectory.delivery.accounts import ItemResult
 from connectory.delivery.batches import Batching, Unwatched, Watch, deliver
 from connectory.delivery.results import read_results
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing, Rejected
-from connectory.flows import Flow, answer_of, names_of, read_flow, refuse_raw, results_of
+from connectory.flows import Flow, Moved, answer_of, names_of, read_flow, refuse_raw, results_of
 from connectory.limits.budgets import Budget
 from connectory.messages import Request, Response, origin_of
 from connectory.nesting import linked
@@ -39,6 +40,7 @@ from connectory.outcomes import judge
 from connectory.paging.walk import Trail, Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
+from connectory.progress import Course, Progress
 from connectory.request import Constants, build, put
 from connectory.spec.language import Send, Spec
 from connectory.spec.places import MISSING
@@ -147,17 +149,18 @@ class Engine:
         complete: bool = False,
         flight: Callable[[bool], None] | None = None,
         key: str = "",
+        course: Course | None = None,
     ) -> tuple[str, Any]:
         """One call that is no list and no batch. Returns its word (`ok`, `accepted`, `unchanged`) and its record.
 
         `flight` is told when the call leaves, as `calls.Purpose` says; of a read, merge and write the write. `key` is
-        what makes a single call repeatable, see `request`.
+        what makes a single call repeatable, see `request`; `course` is where the progress of steps is kept.
         """
         if complete and plan.operation.detail is None:
             raise ArgumentError(f"{plan.name}: the spec names no detail call that completes its answer")
         with self._naming(plan):
             if plan.operation.steps:
-                word, record = self._steps(plan, given, flight)
+                word, record = self._steps(plan, given, flight, course)
             elif plan.operation.merge is not None:
                 word, record = self._merge(plan, given, flight)
             else:
@@ -173,13 +176,15 @@ class Engine:
         """One call's good answer, for a flow."""
         return self.exchange(plan, given)[1]
 
-    def _flow(self, plan: Plan, given: Given) -> Flow:
+    def _flow(self, plan: Plan, given: Given, begun: Progress | None) -> Flow:
         bind(plan, given)
         budgets = self.purpose(plan).budgets if plan.operation.limits else ()
-        return Flow(self, plan, names_of(plan, given, self.settings), self.line, budgets)
+        return Flow(self, plan, names_of(plan, given, self.settings), self.line, budgets, begun)
 
-    def _steps(self, plan: Plan, given: Given, flight: Callable[[bool], None] | None) -> tuple[str, Any]:
-        step, answer = self._flow(plan, given).run(flight)[-1]
+    def _steps(
+        self, plan: Plan, given: Given, flight: Callable[[bool], None] | None, course: Course | None
+    ) -> tuple[str, Any]:
+        step, answer = self._flow(plan, given, course.begun() if course else None).run(flight, course)[-1]
         return "ok", take_record(self.plan(step.call), answer)
 
     def _read_again(self, plan: Plan, given: Given, record: Any) -> Any:
@@ -240,8 +245,9 @@ class Engine:
 
     def pages(self, plan: Plan, given: Given, most: int | None = None) -> Iterator[Page]:
         """The pages of a list, records as they came. `most` is how many records are wanted, where that is known."""
-        for page, _ in self.walk(plan, given, most):
-            yield page
+        for page, trail_of in self.walk(plan, given, most):
+            if not plan.operation.steps or trail_of().progress is None:
+                yield page
 
     def walk(
         self,
@@ -266,11 +272,7 @@ class Engine:
     ) -> Iterator[tuple[Page, Callable[[], Trail]]]:
         assert plan.records is not None
         if plan.operation.steps:
-            # As one page: a walk that is gone on with takes all the steps again.
-            pages = list(self._flow(plan, given).last())
-            found = [record for page in pages for record in page.records]
-            if pages:
-                yield attrs.evolve(pages[-1], records=found), lambda: Trail(None, pages=1, read=len(found))
+            yield from self._walk_steps(plan, given, start)
             return
         arguments = bind(plan, given)
         purpose = self.purpose(plan)
@@ -296,6 +298,22 @@ class Engine:
         )
         for page in walk.pages():
             yield page, lambda: walk.trail
+
+    def _walk_steps(self, plan: Plan, given: Given, start: Trail | None) -> Iterator[tuple[Page, Callable[[], Trail]]]:
+        """The list that is the last of some steps, as one page; before it an empty one where it may be gone on with."""
+        assert plan.records is not None
+        pages = []
+        for one in self._flow(plan, given, start.progress if start else None).pages():
+            if isinstance(one, Moved):
+                yield (
+                    Page(PageRequest(), plan.records, [], one.answer),
+                    partial(Trail, PageRequest(), progress=one.progress),
+                )
+            else:
+                pages.append(one)
+        if pages:
+            found = [record for page in pages for record in page.records]
+            yield attrs.evolve(pages[-1], records=found), lambda: Trail(None, pages=1, read=len(found))
 
     def complete(self, plan: Plan, records: Iterable[Any], most: int | None = None) -> Iterator[Any]:
         """Each record laid under its detail, in order, as many at once as the limits allow; at most `most` of them."""
@@ -352,7 +370,8 @@ class Engine:
             return self.line.exchange(purpose, self.request(plan, filled, key=watch.key()))[1]
 
         def take_steps(wire: list[Any]) -> Answer:
-            return answer_of(self._flow(plan, {**given, plan.items_name: wire}).run(watch.flight))
+            flow = self._flow(plan, {**given, plan.items_name: wire}, watch.begun())
+            return answer_of(flow.run(watch.flight, watch))
 
         fields = named_item_type(self.spec, plan)
         assumed = f"operations/{plan.name}/batch/atomic" in self.spec.assumed

@@ -23,6 +23,7 @@ from connectory.errors import (
     plugin_code,
 )
 from connectory.plugins.kinds import BatchKind
+from connectory.progress import Course, Uncharted
 from connectory.spec.language import Batch, Results
 from connectory.spec.places import MISSING, AnswerPath
 from connectory.spec.words import Field
@@ -42,8 +43,10 @@ class Item:
     wire: Any
 
 
-class Watch(Protocol):
-    """Is told of every request before and after it: what a journal is written by. May raise, which ends the work."""
+class Watch(Course, Protocol):
+    """Is told of every request before and after it: what a journal is written by. May raise, which ends the work.
+
+    Where a request is a flow of several, it is told of its steps too."""
 
     def going(self, rows: Sequence[int]) -> None:
         """The next request carries the items of these rows."""
@@ -58,7 +61,7 @@ class Watch(Protocol):
         """The request has ended; these items have their word. Its others go again, or were not tried."""
 
 
-class Unwatched:
+class Unwatched(Uncharted):
     """Nobody is told."""
 
     def going(self, rows: Sequence[int]) -> None: ...

@@ -24,11 +24,13 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from connectory.delivery.journalfile import JournalError, connect, create, prepare_folder, unusable
+from connectory.progress import Progress
 
+_STEPS: Final = "steps"  # the note of how far a flow in flight has come
 _MANY: Final = 500  # values in one statement; SQLite allows 999 in its oldest builds
 
 Kind = Literal["rows", "replay", "remove"]
-_encode = msgspec.json.encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 _decode = msgspec.json.decode
 
 
@@ -226,9 +228,25 @@ class Journal:
         """No request is in flight any more, and this became of rows."""
         with self._step() as db:
             db.execute("DELETE FROM flight")
+            db.execute("DELETE FROM note WHERE name = ?", (_STEPS,))
             if outcomes:
                 self._write_chunk(db)
                 db.execute("INSERT INTO outcome (outcomes) VALUES (?)", (_packed(outcomes),))
+
+    def reach(self, rows: Sequence[int], progress: Progress) -> None:
+        """The steps of the request with these rows have come this far. Forgotten when no request is in flight."""
+        with self._step() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO note VALUES (?, ?)", (_STEPS, _encode([rows, attrs.asdict(progress)]).decode())
+            )
+
+    def progress(self) -> tuple[Sequence[int], Progress] | None:
+        """The rows of the request whose steps were taken last, and how far that came; None: none is in flight."""
+        found = self.note(_STEPS)
+        if not found:
+            return None
+        rows, progress = _decode(found)
+        return rows, Progress(**progress)
 
     def _write_chunk(self, db: sqlite3.Connection) -> None:
         if self._written or self._chunk is None:
@@ -244,6 +262,7 @@ class Journal:
             if self._written:
                 for table in ("chunk", "flight", "outcome"):
                     db.execute(f"DELETE FROM {table}")
+                db.execute("DELETE FROM note WHERE name = ?", (_STEPS,))
             if settled.state is not None:
                 self._keep_state(db, settled.state, settled.counts, under_way=True)
             db.executemany("DELETE FROM held WHERE id = ?", [(id_,) for id_ in settled.released])

@@ -18,6 +18,7 @@ from connectory.answers import Answer, find, to_number
 from connectory.errors import BadAnswer, PagingError, nearest, plugin_code
 from connectory.outcomes import conditions_hold
 from connectory.plugins.kinds import Page, PageRequest, PagerKind
+from connectory.progress import Progress
 from connectory.spec.language import Pager
 from connectory.spec.places import MISSING
 from connectory.spec.words import Records
@@ -38,6 +39,7 @@ class Trail:
     """A walk so far: what to ask for next (None: all was read), what was asked last, and what the guards know.
 
     `size` is how many records the first page had, `seen` are digests of the last requests, `last` of the last page.
+    `progress` says how far the steps have come whose last one is the list; then nothing was read yet.
     """
 
     following: PageRequest | None
@@ -50,6 +52,7 @@ class Trail:
     size: int = 0
     seen: tuple[str, ...] = ()
     last: str = ""
+    progress: Progress | None = None
 
 
 @attrs.define

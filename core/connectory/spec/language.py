@@ -302,7 +302,8 @@ class Example:
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """One call of a flow. Its texts see the flow's parameters, the settings, and what earlier steps kept."""
+    """One call of a flow. Its texts see the flow's parameters, the settings, and what earlier steps kept. A recipe that
+    is killed in the middle of a flow goes on at its step: a job that was made is polled, not made again."""
 
     call: str = word("which operation", ref="operations")
     with_: Mapping[str, Texts] = word(

@@ -205,7 +205,9 @@ class SingleCourier:
             return ItemResult(number, None, word, words=words or str(why or ""), code=code, status=status, **more)
 
         try:
-            word, record = self.engine.perform(self.plan, sending.given, flight=watch.flight, key=watch.key())
+            word, record = self.engine.perform(
+                self.plan, sending.given, flight=watch.flight, key=watch.key(), course=watch
+            )
         except Missing as why:
             if self.plan.does == "destroy":
                 return ended("delivered", why, "it was gone already")

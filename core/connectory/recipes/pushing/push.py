@@ -168,7 +168,8 @@ class Push:
         rows, held = _unpack(chunk.rows)
         sorted_ = self.sorter.sort(rows, held)
         fates = {**sorted_.fates, **{one.row: _fate(one) for one in left.outcomes.values() if one.word != "open"}}
-        again = self.courier.plan.repeatable
+        begun = self.journal.progress()  # of an operation made of steps: it is gone on with
+        again = self.courier.plan.repeatable or (begun is not None and set(begun[0]) == left.in_flight)
         lost = [row for row in sorted(left.in_flight) if row not in fates]
         if not again and lost:
             outcomes = [Outcome(row, "unknown", _LOST, attempts=1) for row in lost]

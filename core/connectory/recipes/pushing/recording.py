@@ -8,6 +8,7 @@ import attrs
 
 from connectory.delivery.accounts import ItemResult
 from connectory.delivery.journal import Journal, Outcome
+from connectory.progress import Progress
 
 
 @attrs.define(eq=False)
@@ -24,6 +25,8 @@ class Recorder:
 
     def going(self, rows: Sequence[int]) -> None:
         self._rows, self._away = [self.numbers[row - 1] for row in rows], False
+        if self.begun() is None and self.journal.progress() is not None:
+            self.journal.come_back()  # a request that goes on in parts
 
     def flight(self, away: bool) -> None:
         if away and not self._away:
@@ -34,9 +37,16 @@ class Recorder:
 
     def told(self, results: Sequence[ItemResult]) -> None:
         outcomes = list(map(self.outcome, results))
-        if self._away or outcomes:
+        if outcomes or (self._away and self.begun() is None):  # else it stopped between steps, and is gone on with
             self.journal.come_back(outcomes)
         self._away = False
+
+    def begun(self) -> Progress | None:
+        found = self.journal.progress()
+        return found[1] if found is not None and list(found[0]) == list(self._rows) else None
+
+    def reach(self, progress: Progress) -> None:
+        self.journal.reach(self._rows, progress)
 
     def outcome(self, result: ItemResult) -> Outcome:
         """What is written down of one row."""

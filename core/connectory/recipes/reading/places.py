@@ -9,6 +9,7 @@ import attrs
 
 from connectory.paging.walk import Trail
 from connectory.plugins.kinds import PageRequest
+from connectory.progress import Progress
 from connectory.spec.words import Slot
 
 
@@ -63,6 +64,7 @@ def _trail_to_json(trail: Trail | None) -> Any:
     data = attrs.asdict(trail, recurse=False)
     data["following"] = _request_to_json(trail.following)
     data["current"] = _request_to_json(trail.current)
+    data["progress"] = attrs.asdict(trail.progress) if trail.progress is not None else None
     return data
 
 
@@ -70,7 +72,9 @@ def _trail_from_json(data: Any) -> Trail | None:
     if data is None:
         return None
     requests = {name: _request_from_json(data[name]) for name in ("following", "current")}
-    return Trail(**{**data, **requests, "seen": tuple(data["seen"])})
+    held = data.get("progress")  # places of earlier versions have none
+    progress = None if held is None else Progress(**held)
+    return Trail(**{**data, **requests, "seen": tuple(data["seen"]), "progress": progress})
 
 
 def _request_to_json(request: PageRequest | None) -> Any:

@@ -146,6 +146,10 @@ class Reading:
         page, trail_of = found
         trail = trail_of()
         self._learn_clock(page)
+        if trail.progress is not None:  # on the way to the list
+            self._move(trail=trail)
+            yield self._chunk([])
+            return
         records = self._not_again(page.records)
         if self.wish.options.recurse:
             deeper = inside(self.wish.plan, records, _inside(self.place.parent))
@@ -352,7 +356,7 @@ class Reading:
             return True
         if not self._overlap or trail is None or self._counted:
             return False
-        if not self.wish.merges:
+        if not self.wish.merges and trail.progress is None:
             raise PagingError(
                 f"{plan.name}: the vendor no longer knows where the reading had stopped ({why.words or why}); begun"
                 " again, rows would be there twice: --full-refresh reads everything anew",
