@@ -15,14 +15,15 @@ import yaml
 
 from connectory.spec import words
 from connectory.spec.keys import keys_of, plugin_slot
-from connectory.spec.language import Spec
+from connectory.spec.language import Spec, Token
 from connectory.spec.places import AnswerPath
 from connectory.spec.spots import without_none
 from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar
 from connectory.spec.yamltext import plain_data
 
-# Written even where they are the default: no field is without its type, no file without its version.
-_ALWAYS: Final = frozenset({(words.Field, "type"), (words.Setting, "type"), (Spec, "connectory")})
+# Written even where they are the default: no field is without its type, no file without its version, and a token's body
+# has another default where a grant is named.
+_ALWAYS: Final = frozenset({(words.Field, "type"), (words.Setting, "type"), (Spec, "connectory"), (Token, "body")})
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 

@@ -16,6 +16,7 @@ import attrs
 from cattrs.errors import BaseValidationError
 
 from connectory.plugins.registry import Registry
+from connectory.spec.grants import granted
 from connectory.spec.keys import key_of
 from connectory.spec.language import Spec
 from connectory.spec.layout import Piece, end_of_line, read_layout
@@ -38,7 +39,8 @@ def format_spec(registry: Registry, text: str) -> str:
     """The text of a spec that loads, formatted. Formatting it again changes nothing."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     root = read_layout(text)
-    written = _Writer(registry, text).write(root, Spec, "")
+    assert isinstance(root.node, Table)  # it loads
+    written = _Writer(registry, text, root.node).write(root, Spec, "")
     return f"{text[: root.start]}{written.text}{text[root.end :]}".rstrip("\n") + "\n"
 
 
@@ -77,6 +79,7 @@ class _Entry:
 class _Writer:
     _registry: Registry
     _text: str
+    _tree: Table
 
     def write(self, piece: Piece, kind: Any, place: str) -> _Written:
         """A piece where a type is expected; `place` is the class and the key that it belongs to."""
@@ -95,7 +98,8 @@ class _Writer:
         name, fields = fields_of(self._registry, kind, piece.node)
         entries = self._entries(piece, lambda key: _expected(fields[key], f"{name}.{key}"))
         order = list(fields)
-        said = [entry for entry in entries if not self._is_usual(entry, fields[entry.name], name)]
+        preset = granted(Table({Text(entry.name): entry.value.node for entry in entries}), self._tree)
+        said = [entry for entry in entries if not self._is_usual(entry, fields[entry.name], name, preset)]
         wanted = sorted(said, key=lambda entry: order.index(entry.name))
         whole = self._mapping(piece, entries, wanted)
         if piece.tied or any(entry.commented for entry in entries):
@@ -119,10 +123,15 @@ class _Writer:
         made = self._made(node, kind)
         return made is not _NOTHING and bool(made == self._made(other, kind))
 
-    def _is_usual(self, entry: _Entry, field: attrs.Attribute[Any], name: str) -> bool:
-        """Whether a key says no more than its default, and nobody says anything about it."""
+    def _is_usual(self, entry: _Entry, field: attrs.Attribute[Any], name: str, preset: Mapping[str, Node]) -> bool:
+        """Whether a key says no more than its default, or than its neighbour `grant`, and nobody says anything about
+        it."""
         default: Any = field.default
-        if default in (attrs.NOTHING, None) or entry.commented or entry.tied or entry.name == "use":
+        if entry.commented or entry.tied or entry.name == "use":
+            return False
+        if entry.name in preset:
+            return self._same(entry.value.node, preset[entry.name], without_none(field.type))
+        if default in (attrs.NOTHING, None):
             return False
         usual = default.factory() if hasattr(default, "factory") else default
         said = f"{name}.{entry.name}" in _SAID_THOUGH_USUAL

@@ -21,6 +21,7 @@ NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "refresh_token": ("refresh_token",),
     "authorization_code": ("client_id", "refresh_token"),
 }
+_CHOICES: Final = ("grant", "client", "scopes")
 _CLIENT: Final = ("client_id", "client_secret")
 _BASIC: Final = "Basic {{ (client_id + ':' + client_secret) | b64 }}"
 
@@ -31,6 +32,16 @@ def expand_grants(tree: Table) -> Table:
     if isinstance(auth, Array):
         return _with(tree, "auth", copy_place(Array(_alternative(tree, one) for one in auth), auth))
     return _with(tree, "auth", _alternative(tree, auth)) if isinstance(auth, Table) else tree
+
+
+def granted(token: Table, tree: Table) -> Mapping[str, Node]:
+    """What the grant that a token of the tree names says by itself, by key; nothing where it names none."""
+    grant = token.get(Text("grant"))
+    if not isinstance(grant, Text) or grant not in GRANTS:
+        return {}
+    chosen = copy_place(Table({key: held for key, held in token.items() if key in _CHOICES}), grant)
+    written = _written_out(chosen, grant, tree)
+    return {str(key): held for key, held in written.items() if key not in _CHOICES}
 
 
 def _alternative(tree: Table, auth: Node) -> Node:

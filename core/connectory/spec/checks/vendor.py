@@ -12,7 +12,7 @@ import attrs
 
 from connectory.errors import nearest
 from connectory.spec.checks.walking import walk, words_at
-from connectory.spec.expressions import expression_names
+from connectory.spec.expressions import ExpressionFault, expression_names
 from connectory.spec.grants import NEEDED
 from connectory.spec.keys import key_of
 from connectory.spec.language import Auth, Batch, Family, Limit, Rule, Spec, Token
@@ -85,14 +85,21 @@ def auth_names(auth: Auth) -> frozenset[str]:
     for _, value in walk(auth):
         for field in attrs.fields(type(value)):
             for _, text in words_at(getattr(value, field.name), ()):
-                if "{{" in text:
-                    found |= expression_names(text)
+                found |= _names_in(text)
     if auth.options is not None:
         for field in attrs.fields(type(auth.options)):
             value = getattr(auth.options, field.name)
-            if isinstance(value, str) and "{{" in value:
-                found |= expression_names(value)
+            if isinstance(value, str):
+                found |= _names_in(value)
     return frozenset(found)
+
+
+def _names_in(text: str) -> frozenset[str]:
+    """The names that a text uses; none of one that cannot be read, of which another check tells."""
+    try:
+        return frozenset(expression_names(text) if "{{" in text else ())
+    except ExpressionFault:
+        return frozenset()
 
 
 def _may_be_secret(setting: Setting) -> bool:
