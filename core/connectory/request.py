@@ -72,6 +72,8 @@ def _accept(plan: Plan, formats: Mapping[str, Format]) -> str:
 
 
 def _with_slots(arguments: Arguments, page: PageRequest | None) -> Arguments:
+    if page is not None and page.alone:
+        arguments = attrs.evolve(arguments, query={})
     for slot, value in page.slots if page else ():
         arguments = put(arguments, slot, value)
     return arguments

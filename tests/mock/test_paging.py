@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -65,6 +67,18 @@ def test_the_client_reads_each_record_exactly_once(tmp_path: Path, pager: str, c
             return  # a path with * cannot tell an empty list from none
         assert list(stage.connector.things.list()) == rows
         assert list(stage.connector.things.list().limit(2)) == rows[:2]
+
+
+def test_a_cursor_may_stand_for_the_whole_query(tmp_path: Path) -> None:
+    pager = "{use: cursor, cursor: token, next: next, alone: true, size: count, largest: 2, records: items}"
+    write_spec(tmp_path, spec_of(pager, extra="query: {kind: str!}"))
+    rows = [{"id": number, "kind": "odd" if number % 2 else "even"} for number in range(9)]
+    with staged("acme", tmp_path, tmp_path, data={"things": rows}) as stage:
+        assert list(stage.connector.things.list(kind="odd")) == rows[1::2]
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"{stage.mock.url}/things?kind=odd&token=left-3")
+        with refused.value as answer:
+            assert b"token must be the only parameter, not beside kind" in answer.read()
 
 
 CONNECTION = """

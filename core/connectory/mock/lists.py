@@ -9,7 +9,7 @@ import attrs
 
 from connectory.mock.checks import read_moment
 from connectory.mock.desks import Desk
-from connectory.mock.exchange import Refused
+from connectory.mock.exchange import Asked, Refused
 from connectory.mock.faults import Fault
 from connectory.mock.reading import Heard, template_pattern
 from connectory.mock.shapes import Draft, put, put_list, satisfying, shown_path, violating, wrapped
@@ -25,6 +25,7 @@ PAGE: Final = 20  # records a page where neither request nor spec says
 ELSEWHERE: Final = "https://elsewhere.example"
 
 Faults = Mapping[str, Fault]
+Pairs = tuple[tuple[str, str], ...]
 
 
 @attrs.frozen
@@ -37,12 +38,34 @@ class Window:
 
 @attrs.define
 class Lists:
-    """Serves the lists of one spec. `before` holds the last page of each operation."""
+    """Serves the lists of one spec. `before` holds the last page of each operation, `begun` the query of its first one
+    where a cursor stands for it."""
 
     codecs: Mapping[str, Codec]
     datetime: str
     refuse_large: bool = False
     before: dict[str, Window] = attrs.Factory(dict)
+    begun: dict[str, Pairs] = attrs.Factory(dict)
+
+    def clear(self) -> None:
+        """As it was in the beginning."""
+        self.before.clear()
+        self.begun.clear()
+
+    def whole(self, desk: Desk, asked: Asked) -> Asked:
+        """The request with the query that its cursor stands for. Raises Refused for a cursor that does not stand alone
+        where it should."""
+        options: Any = desk.plan.pager.options if desk.plan.pager is not None else None
+        if not getattr(options, "alone", False) or options.cursor.query is None:
+            return asked
+        if asked.argument(options.cursor.query) is None:
+            self.begun[desk.name] = asked.query
+            return asked
+        own = {parameter.wire for parameter in desk.plan.parameters.values() if parameter.spot == "query"}
+        beside = [name for name, _ in asked.query if name.partition("[")[0] in own]
+        if beside:
+            raise Refused("rejected", f"{options.cursor.query} must be the only parameter, not beside {beside[0]}")
+        return attrs.evolve(asked, query=(*self.begun.get(desk.name, ()), *asked.query))
 
     def answer(self, desk: Desk, shelf: Shelf, rows: Sequence[Record], heard: Heard, url: str, hit: Faults) -> Draft:
         """One page, or the whole list where it is not paged. Raises Refused for a page that cannot be asked for."""

@@ -149,7 +149,7 @@ class MockServer:
             self.bad_items.clear()
             self.served.clear()
             self.door.issued.clear()
-            self._lists.before.clear()
+            self._lists.clear()
             self._repeats.clear()
             self.gate.counters = {name: Counter.of(name, limit) for name, limit in self.spec.limits.items()}
             self.schedule.plan(*faults)
@@ -311,7 +311,7 @@ class MockServer:
         """Credential, arguments, and the operation itself. Raises Refused."""
         if not desk.operation.anonymous:
             self.door.check(asked)
-        heard = self._hearing.read(desk, asked, path)
+        heard = self._hearing.read(desk, self._lists.whole(desk, asked), path)
         return self._repeats.answer(desk, heard, lambda: self._done(desk, heard, hit))
 
     def _done(self, desk: Desk, heard: Heard, hit: Hit) -> Draft:

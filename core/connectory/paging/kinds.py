@@ -36,6 +36,7 @@ class Cursor:
 
     cursor: Slot = word("the parameter")
     next: Place = word("the next cursor")
+    alone: bool = word("the cursor stands for the whole query: the next pages are asked for by it alone", False)
 
 
 @attrs.frozen(kw_only=True)
@@ -112,7 +113,11 @@ def _cursor_of(value: Any) -> str | int | None:
 
 def _next_cursor(pager: Pager, page: Page) -> PageRequest | None:
     cursor = _cursor_of(find(pager.options.next, page.answer))
-    return None if cursor is None else _with_slot(page.asked, pager.options.cursor, cursor)
+    if cursor is None:
+        return None
+    if pager.options.alone:
+        return PageRequest(((pager.options.cursor, cursor),), alone=True)
+    return _with_slot(page.asked, pager.options.cursor, cursor)
 
 
 def _next_after_last(pager: Pager, page: Page) -> PageRequest | None:

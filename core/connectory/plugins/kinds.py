@@ -38,10 +38,14 @@ class AuthKind:
 
 @attrs.frozen
 class PageRequest:
-    """What is particular to one page: values for slots, or a whole next URL."""
+    """What is particular to one page: values for slots, or a whole next URL.
+
+    `alone` says that the slots stand in place of the call's own query parameters.
+    """
 
     slots: tuple[tuple[Slot, Any], ...] = ()
     url: str | None = None
+    alone: bool = False
 
 
 @attrs.frozen

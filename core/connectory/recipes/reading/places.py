@@ -81,10 +81,11 @@ def _request_to_json(request: PageRequest | None) -> Any:
     if request is None:
         return None
     slots = [[attrs.asdict(slot, filter=lambda _, value: value is not None), value] for slot, value in request.slots]
-    return {"slots": slots, "url": request.url}
+    return {"slots": slots, "url": request.url, "alone": request.alone}
 
 
 def _request_from_json(data: Any) -> PageRequest | None:
     if data is None:
         return None
-    return PageRequest(tuple((Slot(**slot), value) for slot, value in data["slots"]), data["url"])
+    slots = tuple((Slot(**slot), value) for slot, value in data["slots"])
+    return PageRequest(slots, data["url"], data.get("alone", False))
