@@ -11,6 +11,7 @@ from vendors.calling import VENDORS, lies_in, write_project
 
 # Lines and operations of the specs by which the language was designed.
 DESIGNED = {
+    "amazon_sp": (40, 5),
     "github": (47, 5),
     "jira": (31, 5),
     "kontor": (22, 2),
