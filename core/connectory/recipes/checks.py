@@ -207,11 +207,13 @@ def _from_operation(subject: Subject) -> Iterator[Fault]:
 
 
 def _filled_by_mark(source: FromOperation, plan: Plan) -> frozenset[str]:
-    """Wire names that the mark fills whatever the caller gives."""
+    """Wire names that the mark fills whatever the caller gives. A beginning that the vendor requires must be given for
+    the first run, when there is no mark."""
     mark = plan.operation.marks.get(source.since or "")
     if mark is None or "since" in names_in(source.with_):
         return frozenset()
-    filled = {mark.from_} if "given" not in names_in(mark.as_) else set()
+    required = any(held.required for held in plan.parameters.values() if held.wire == mark.from_)
+    filled = {mark.from_} if "given" not in names_in(mark.as_) and not required else set()
     return frozenset(name for name in (*filled, mark.until) if name is not None)
 
 

@@ -36,7 +36,11 @@ class FromOperation:
     complete: bool = word("complete each record by its detail call", False)
     parents: bool = word("once for each record of the parent operation", False)
     recurse: bool = word("and what is inside of the records, as far down as it goes", False)
-    since: str | None = word("only what is new or changed since the last run, by this field of the record", None)
+    since: str | None = word(
+        "only what is new or changed since the last run, by this field of the record; where the vendor requires a "
+        "beginning, `with` gives that of the first run",
+        None,
+    )
     lookback: Duration = word("how far before the mark each run begins again", Duration(0.0))
     window: Duration | None = word("read a long span in pieces of this length", None)
 

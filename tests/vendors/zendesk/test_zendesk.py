@@ -11,7 +11,7 @@ import attrs
 import duckdb
 import pytest
 
-from connectory import Connector, Denied, Parts, Rejected
+from connectory import Connector, Denied, Parts, Rejected, SpecError
 from connectory.clock import ManualClock
 from connectory.connecting import open_spec
 from connectory.recipes.sync import run_recipe
@@ -178,16 +178,20 @@ def test_what_changed_since_comes_into_a_table(vendor: Zendesk, project: Path, p
     recipe.parent.mkdir()
     recipe.write_text(
         "name: tickets\n"
-        "from: {connector: zendesk, operation: tickets.export, since: updated_at}\n"
+        f"from: {{connector: zendesk, operation: tickets.export, since: updated_at, with: {{start_time: '{START}'}}}}\n"
         "to: {duckdb: desk.duckdb, table: tickets, mode: merge, key: id}\n"
     )
     carried = attrs.evolve(parts, transport=Carrier(vendor.url))
     settings = {"subdomain": "acme", "email": EMAIL, "api_token": API_TOKEN}
     first = run_recipe(recipe, settings=settings, parts=carried, root=project)
     assert str(first.accounts) == "2,500 read = 2,500 delivered"
+    assert vendor.requests()[0].argument("start_time") == "1767225600"
     vendor.tickets[35000] |= {"status": "hold", "updated_at": vendor.tickets[37499]["updated_at"]}
     again = run_recipe(recipe, settings=settings, parts=carried, root=project)
     assert str(again.accounts) == "2 read = 1 delivered + 1 unchanged"
+    recipe.write_text(recipe.read_text().replace(f", with: {{start_time: '{START}'}}", ""))
+    with pytest.raises(SpecError, match=r"tickets\.export: 'start_time' is required"):
+        run_recipe(recipe, settings=settings, parts=carried, root=project)
     with duckdb.connect(str(project / "desk.duckdb"), read_only=True) as database:
         assert database.execute("select count(*), count(*) filter (status = 'hold') from tickets").fetchone() == (
             2500,
