@@ -4,7 +4,6 @@ changes nothing. The canonical tree says it all the same once more, in full."""
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -17,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectory.errors import SpecError
-from connectory.plugins.registry import Registry, SpecFile, load_registry
+from connectory.plugins.registry import Registry, SpecFile
 from connectory.spec.canonical import canonical_text
 from connectory.spec.formatting import format_spec, same_value
 from connectory.spec.language import Spec
@@ -31,19 +30,12 @@ SPECS = {
     file.stem if file.parent.name == "specs" else file.parent.name: file.read_text(encoding="utf-8")
     for file in sorted([*ROOT.glob("specs/*.yaml"), *ROOT.glob("tests/vendors/*/spec.yaml")])
 }
-PLUGINS = list(ROOT.glob("tests/vendors/*/*_plugin.py"))
 HEAD = "name: acme\nservers: {production: https://acme.example}\n"
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    """With the plug-ins that lie beside the specs."""
-    project = tmp_path_factory.mktemp("project")
-    (project / "connectors").mkdir()
-    (project / "connectory.toml").touch()
-    for plugin in PLUGINS:
-        shutil.copy(plugin, project / "connectors")
-    return load_registry(project)
+def registry(registry_of_vendors: Registry) -> Registry:
+    return registry_of_vendors
 
 
 def value(registry: Registry, text: str) -> Spec:
