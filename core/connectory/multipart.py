@@ -51,16 +51,21 @@ class _Content:
 
 
 class Multipart:
-    """A StreamedBody of form fields and files, in the order given, fields first.
+    """A StreamedBody of form fields and files, in the order given, fields first. `media` are media types of fields.
 
     The boundary derives from all names, values and file contents, so a retry and a recording carry the same bytes,
     and no content can hold it by design. Files are read once here and once per try.
     Raises ArgumentError for a file that is missing or unreadable, here, or has changed, from `chunks`.
     """
 
-    def __init__(self, fields: Mapping[str, str], files: Mapping[str, Path | FilePart]) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        files: Mapping[str, Path | FilePart],
+        media: Mapping[str, str] | None = None,
+    ) -> None:
         parts = {name: file if isinstance(file, FilePart) else FilePart(Path(file)) for name, file in files.items()}
-        heads = [f'Content-Disposition: form-data; name="{_escape(name)}"\r\n\r\n' for name in fields]
+        heads = [_field_head(name, (media or {}).get(name)) for name in fields]
         heads += [_file_head(name, part) for name, part in parts.items()]
         contents = [_look(value.encode()) for value in fields.values()] + [_look(p.source) for p in parts.values()]
         self._parts = tuple(zip([head.encode() for head in heads], contents, strict=True))
@@ -102,6 +107,11 @@ class Multipart:
 def _escape(name: str) -> str:
     """A name between quotes, as browsers write it (https://html.spec.whatwg.org/#multipart-form-data)."""
     return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _field_head(name: str, media: str | None) -> str:
+    kind = "" if media is None else f"Content-Type: {media}\r\n"
+    return f'Content-Disposition: form-data; name="{_escape(name)}"\r\n{kind}\r\n'
 
 
 def _file_head(name: str, part: FilePart) -> str:

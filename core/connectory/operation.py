@@ -274,6 +274,9 @@ def bind(plan: Plan, given: Mapping[str, Any], *, filled: Sequence[str] = ()) ->
         if parameter.wire in filled:
             continue
         value = given.get(parameter.name)
+        if value is None and parameter.name in given and parameter.field.nullable:
+            spots[parameter.spot][parameter.wire] = None
+            continue
         if value is None:
             value = parameter.field.default
         if value is None:

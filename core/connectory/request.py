@@ -13,7 +13,7 @@ import msgspec
 
 from connectory.errors import ArgumentError
 from connectory.messages import Body, Request, encode_query
-from connectory.multipart import Multipart
+from connectory.multipart import FilePart, Multipart
 from connectory.operation import Arguments, Parameter, Plan, Styles, whole_url
 from connectory.plugins.kinds import Format, PageRequest
 from connectory.spec.words import Slot
@@ -151,10 +151,18 @@ def _body(
 
 
 def _multipart(plan: Plan, fields: Mapping[str, Any]) -> tuple[Body, str]:
-    files = {name: value for name, value in fields.items() if isinstance(value, Path)}
-    texts = {name: value for name, value in fields.items() if name not in files}
-    body = Multipart(dict(_pairs(plan, "fields", texts)), files)
+    own = {p.wire: p.field.media for p in plan.parameters.values() if p.spot == "fields"}
+    media = {name: kind for name, kind in own.items() if kind is not None and fields.get(name) is not None}
+    files = {name: _file_part(value, media.get(name)) for name, value in fields.items() if isinstance(value, Path)}
+    rest = {name: value for name, value in fields.items() if name not in files}
+    typed = {name: to_text(rest[name], plan.styles) for name in media if name in rest}
+    texts = {name: value for name, value in rest.items() if name not in typed}
+    body = Multipart({**typed, **dict(_pairs(plan, "fields", texts))}, files, media)
     return body, body.content_type
+
+
+def _file_part(file: Path, media: str | None) -> FilePart:
+    return FilePart(file) if media is None else FilePart(file, content_type=media)
 
 
 def _pairs(plan: Plan, spot: str, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,9 +17,9 @@ from connectory.spec.words import Field
 from connectory.values import shapes
 from connectory.values.codecs import BUILT_IN, find_codec, to_moment
 from connectory.values.merging import lay_over
-from connectory.values.reading import Readers, ValueWarning
+from connectory.values.reading import Readers
 from connectory.values.texts import parse_row, parse_text
-from connectory.values.writing import ValueFault, Writers
+from connectory.values.writing import ValueFault, ValueWarning, Writers
 
 
 def fields(**said: str) -> dict[str, Field]:

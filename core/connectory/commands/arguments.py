@@ -18,7 +18,7 @@ def parse_arguments(plan: Plan, words: Iterable[str]) -> dict[str, Any]:
     """The arguments by name. Raises ArgumentError with every fault.
 
     `name=@FILE` is the path of a file parameter and the contents of the file for any other; `name=@@text` is the text
-    `@text`.
+    `@text`. `name=null` is null where the parameter may be that.
     """
     given: dict[str, Any] = {}
     faults: list[str] = []
@@ -60,6 +60,8 @@ def _value(parameter: Parameter, text: str) -> Any:
         return parse_text(text[1:], kind)
     if text.startswith("@"):
         return parse_text(_contents(readable(text[1:])), kind)
+    if text == "null" and parameter.field.nullable:
+        return None
     return parse_text(text, kind)
 
 

@@ -247,22 +247,27 @@ def _item(plan: Plan) -> str:
 
 def _parameter(parameter: Parameter) -> str:
     kind = annotation(parameter.field.type)
-    return f"{parameter.name}: {kind}" if parameter.required else f"{parameter.name}: {kind} | None = ..."
+    if parameter.required:
+        return f"{parameter.name}: {kind}{' | None' if parameter.field.nullable else ''}"
+    return f"{parameter.name}: {kind} | None = ..."
 
 
 def annotation(expression: TypeExpr) -> str:
     """A declared type as Python's. A record may be any mapping; its fields are there to be completed."""
-    from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar
+    from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar
 
     match expression:
         case Scalar(name=name):
             return _SCALARS[name]
         case OneOf(values=values):
-            return f"Literal[{', '.join(map(json.dumps, values))}]"
+            known = f"Literal[{', '.join(map(json.dumps, values))}]"
+            return f"{known} | {expression.base}" if expression.grows else known
         case ListOf(item=item):
             return f"Sequence[{annotation(item)}]"
         case MapOf(value=held):
             return f"Mapping[str, {annotation(held)}]"
+        case Either(types=types):
+            return f"{' | '.join(_type_name(one.name) for one in types)} | Mapping[str, Any]"
         case Named(name=name):
             return f"{_type_name(name)} | Mapping[str, Any]"
 

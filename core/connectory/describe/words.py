@@ -78,7 +78,8 @@ def joined(parts: Iterable[str], last: str = "and") -> str:
 
 def field_type(field: Field) -> str:
     """The type, with what it is to the record."""
-    marks = [word for word in ("key", "unique", "read_only", "write_only", "deprecated") if getattr(field, word)]
+    words = ("key", "unique", "nullable", "read_only", "write_only", "deprecated")
+    marks = [word for word in words if getattr(field, word)]
     return " ".join([str(field.type) + ("!" if field.required else ""), *marks])
 
 

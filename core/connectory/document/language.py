@@ -164,14 +164,18 @@ _OTHERS: Final = (
 _COMPOSED: Final = [
     ("`one of a | b`", "one of these texts"),
     ("`int one of 1 | 2`", "one of these whole numbers"),
+    ("`one of a | b | ...`", "the same, and the vendor adds to them: others are sent and taken, with a warning"),
     ("`list of T`", "a list"),
     ("`map of T`", "an object with free keys"),
     ("`Name`", "a type of this file's `types`; its name begins with a capital"),
+    ("`A or B by kind`", "an object of one of these types; each declares the field `kind` as `one of` its own values"),
     ("`part of Name`", "the same with nothing required, for changes"),
 ]
 _FIELDS: Final = """
 A field is a type and what holds of it: `TYPE[!] [words] [= default]`, as `int`, `str!`, `int64! key read_only` or
-`one of open | closed = open`. `!` means required. The words are keys of [Field](#field):
+`one of open | closed = open`. `!` means required. What is not given is not sent; a null is sent in place of a field
+that is not required or is `nullable` (of a body's `fields`: that is `nullable`). A value of an answer that is not
+among those of its `one of` is kept, and told once. The words are keys of [Field](#field):
 """
 _OPEN: Final = """
 The field `"*": any` opens a type for fields that it does not name; answers may always hold more than a type says.

@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from connectory.plugins.kinds import Codec
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr, told_apart
 from connectory.spec.words import Field
 from connectory.values.codecs import find_codec
 
@@ -52,8 +52,15 @@ class Checker:
                         yield from self.faults(one, held, _below(at, name), lenient=lenient)
             case Named(name=name):
                 yield from self.object(value, self.types[name], at, partial=partial or kind.partial, lenient=lenient)
-            case OneOf(values=values):
-                if not any(type(value) is type(one) and value == one for one in values):
+            case Either():
+                said = value.get(kind.by) if isinstance(value, dict) else None
+                chosen = told_apart(kind, self.types)
+                if not isinstance(said, str | int) or said not in chosen:
+                    yield _below(at, kind.by), f"must be one of {', '.join(map(str, chosen))}"
+                    return
+                yield from self.object(value, self.types[chosen[said]], at, partial=partial, lenient=lenient)
+            case OneOf(values=values, grows=grows):
+                if not grows and not any(type(value) is type(one) and value == one for one in values):
                     yield at, f"must be one of {', '.join(map(str, values))}"
             case Scalar():
                 wrong = self._scalar(value, kind)
@@ -84,7 +91,7 @@ class Checker:
     def field(self, value: Any, field: Field, at: str, *, lenient: bool = False) -> Iterator[Found]:
         """Everything wrong with one field's value; null stands for none where it is not required."""
         if value is None:
-            if field.required:
+            if field.required and not field.nullable:
                 yield at, "must not be null"
             return
         found = list(self.faults(value, field.type, at, lenient=lenient))

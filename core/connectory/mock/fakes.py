@@ -13,7 +13,7 @@ from typing import Any, Final
 from connectory.mock.patterns import text_like
 from connectory.plugins.kinds import Codec
 from connectory.spec.naming import snake
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
 from connectory.spec.words import Field
 from connectory.values.codecs import find_codec
 
@@ -116,6 +116,8 @@ class Fakes:
             case MapOf(value=held):
                 made_one = self.value(held, name, number, depth + 1)
                 return {} if made_one is None else {_pick(_WORDS, number): made_one}
+            case Either(types=types):
+                return self.value(types[number % len(types)], name, number, depth)
             case Named(name=type_name):
                 return None if depth >= DEEPEST else self.record(type_name, number, depth + 1)
 

@@ -15,7 +15,7 @@ import msgspec
 from connectory.mock.exchange import Asked, Refused
 from connectory.operation import Styles
 from connectory.plugins.kinds import Format
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
 from connectory.spec.words import Field, Slot
 
 _SEPARATORS = {"comma": ",", "pipe": "|", "space": " "}
@@ -118,7 +118,7 @@ def _gather(name: str, kind: TypeExpr, pairs: list[tuple[str, str]], styles: Sty
         return _gather_list(name, kind.item, pairs, plain, styles)
     if plain:
         return coerce(plain[-1], kind, styles)
-    if isinstance(kind, Named | MapOf) or kind == Scalar("any"):
+    if isinstance(kind, Named | MapOf | Either) or kind == Scalar("any"):
         return _gather_object(name, pairs, styles)
     return None
 
@@ -153,7 +153,7 @@ def coerce(text: str, kind: TypeExpr, styles: Styles) -> Any:
         case Scalar(name="bool"):
             words = {"1": True, "0": False} if styles.bools == "one_zero" else {"true": True, "false": False}
             return words.get(text, text)
-        case Named() | MapOf() | ListOf() | Scalar(name="any"):
+        case Named() | MapOf() | ListOf() | Either() | Scalar(name="any"):
             return _json_or_text(text)
     return text
 

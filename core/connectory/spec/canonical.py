@@ -18,7 +18,8 @@ from connectory.spec.keys import keys_of, plugin_slot
 from connectory.spec.language import Spec, Token
 from connectory.spec.places import AnswerPath
 from connectory.spec.spots import without_none
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar
+from connectory.spec.yamlfaults import characters_at_fault
 from connectory.spec.yamltext import plain_data
 
 # Written even where they are the default: no field is without its type, no file without its version, and a token's body
@@ -52,7 +53,7 @@ def _written(value: Any, kind: Any) -> Any:
     kind = without_none(kind)
     if value is None or kind in (words.Anything, words.Texts):
         return value
-    if isinstance(value, AnswerPath | Scalar | OneOf | ListOf | MapOf | Named):
+    if isinstance(value, AnswerPath | Scalar | OneOf | ListOf | MapOf | Named | Either):
         return str(value)
     if attrs.has(type(value)):
         return _keys(value)
@@ -100,6 +101,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = "|" if "\n" in text else None if plain_data(text) == text else "'"
+    style = '"' if any(characters_at_fault(text)) else style
     return dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style=style)
 
 

@@ -175,8 +175,9 @@ class _Writer:
             assert isinstance(key.node, Text)
             written = self.write(value, *expected(str(key.node)))
             end = value.end if piece.flow else end_of_line(self._text, value.end)
-            after = self._between(end, pairs[number + 1][0].start if number + 1 < len(pairs) else piece.end)
-            below, next_above = ([], []) if piece.flow else _divide(after.split("\n")[1:-1], column)
+            last = number + 1 == len(pairs)
+            after = self._between(end, piece.end if last else pairs[number + 1][0].start)
+            below, next_above = ([], []) if piece.flow else self._comments(after, column, last)
             text = self._entry_text(key, value, written, column) + "\n".join([self._between(value.end, end), *below])
             around = self._between(key.end, value.start) + self._between(value.end, end) + "\n".join([*above, *below])
             if piece.flow:
@@ -187,11 +188,25 @@ class _Writer:
             above = next_above
         return found
 
+    def _comments(self, after: str, column: int, last: bool) -> tuple[Sequence[str], Sequence[str]]:
+        """The lines behind an entry: those that end it, and those above the next one."""
+        lines = after.split("\n")
+        return (lines[1:], []) if last else _divide(lines[1:-1], column)
+
     def _entry_text(self, key: Piece, value: Piece, written: _Written, column: int) -> str:
         gap = self._between(key.end, value.start)
+        if isinstance(value.node, Array) and isinstance(written.node, Table) and not written.inline:
+            gap = self._as_above(gap, value)
         if written.inline and not value.flow:  # it was a block of its own
             gap = f"{gap.rstrip(' ')}{' ' * (column + 2)}" if _COMMENT.search(gap) else ": "
         return self._between(key.start, key.end) + gap + written.text
+
+    def _as_above(self, gap: str, value: Piece) -> str:
+        """What stands between a key and its list of one, which is a mapping now: comments are indented as above one."""
+        first = value.inner[0].inner[0].start
+        column = first - self._text.rfind("\n", 0, first) - 1
+        head, *lines, last = gap.split("\n")
+        return "\n".join([head, *(" " * column + line.strip() for line in lines if line.strip()), last])
 
     def _mapping(self, piece: Piece, entries: Sequence[_Entry], wanted: Sequence[_Entry]) -> _Written:
         """A mapping with these of its entries, in this order unless something hinders it."""

@@ -25,7 +25,8 @@ class Piece:
     """A node of the text: its characters from `start` to `end`, without what follows in its last line.
 
     `inner` are the keys and values of a mapping by turns, or the items of a list. A block mapping begins at the
-    comments above its first key, where these stand on lines of their own. A piece is `anchored` where it has an anchor
+    comments above its first key, where these stand on lines of their own, and a block ends behind the comments below
+    it that are indented like it. A piece is `anchored` where it has an anchor
     or is an alias, and `tied` where something in it is: what that means depends on where it stands.
     """
 
@@ -102,7 +103,9 @@ def _close(piece: Piece, text: str) -> None:
         piece.node.extend(inner.node for inner in piece.inner)
     if piece.flow or not piece.inner:
         return
-    piece.end = end_of_line(text, piece.inner[-1].end)
+    first = piece.inner[0].start if isinstance(piece.node, Table) else piece.start + 1  # behind the dash
+    column = first - text.rfind("\n", 0, first) - 1
+    piece.end = _below(text, end_of_line(text, piece.inner[-1].end), column)
     if isinstance(piece.node, Table) and not piece.anchored:
         piece.start = _above(text, piece.start)
 
@@ -116,6 +119,19 @@ def _above(text: str, start: int) -> int:
     while found and re.fullmatch(r" *(#.*)?", text[text.rfind("\n", 0, found - 1) + 1 : found - 1]):
         found = text.rfind("\n", 0, found - 1) + 1
     return found
+
+
+def _below(text: str, end: int, column: int) -> int:
+    """The end of the comments below a line that are indented so far at least."""
+    line = end + 1
+    while line < len(text):
+        after = end_of_line(text, line)
+        said = text[line:after].lstrip(" ")
+        if said and not (said.startswith("#") and after - line - len(said) >= column):
+            break
+        end = after if said else end
+        line = after + 1
+    return end
 
 
 def end_of_line(text: str, index: int) -> int:

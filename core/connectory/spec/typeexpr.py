@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -32,7 +32,10 @@ SCALARS: Final[Mapping[str, str]] = {
     "any": "whatever JSON holds",
 }
 MAX_LEVELS: Final = 20  # of lists and maps inside each other
-MODIFIERS: Final = ["key", "unique", "reference", "read_only", "write_only", "deprecated", "personal"]
+MODIFIERS: Final = ["key", "unique", "reference", "nullable", "read_only", "write_only", "deprecated", "personal"]
+
+
+_MORE: Final = "..."  # at the end of the values: there may be others
 
 
 @attrs.frozen
@@ -48,13 +51,15 @@ class Scalar:
 
 @attrs.frozen
 class OneOf:
-    """One of a fixed set of texts or integers."""
+    """One of a set of texts or integers; `grows` where the vendor adds to it, so that others are not refused."""
 
     base: Literal["str", "int"]
     values: tuple[str | int, ...]
+    grows: bool = False
 
     def __str__(self) -> str:
-        return ("int " if self.base == "int" else "") + "one of " + " | ".join(map(str, self.values))
+        known = " | ".join([*map(str, self.values), *([_MORE] if self.grows else [])])
+        return ("int " if self.base == "int" else "") + f"one of {known}"
 
 
 @attrs.frozen
@@ -88,7 +93,18 @@ class Named:
         return f"part of {self.name}" if self.partial else self.name
 
 
-TypeExpr = Scalar | OneOf | ListOf | MapOf | Named
+@attrs.frozen
+class Either:
+    """An object of one of several types, told apart by a field that each declares as `one of` its own values."""
+
+    types: tuple[Named, ...]
+    by: str
+
+    def __str__(self) -> str:
+        return f"{' or '.join(map(str, self.types))} by {self.by}"
+
+
+TypeExpr = Scalar | OneOf | ListOf | MapOf | Named | Either
 ANY: Final = Scalar("any")
 TEXT: Final = Scalar("str")
 
@@ -141,7 +157,9 @@ _CODEC = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
 def type_pattern() -> str:
     """A regular expression of all types, for editors: it knows no type names and no codecs."""
     coded = r"(?:date|time|datetime)\(.*\)"
-    return rf"(?:(?:list|map) of )*(?:{'|'.join(SCALARS)}|{coded}|(?:part of )?{_NAME.pattern}|(?:int )?one of .+)"
+    single = rf"{'|'.join(SCALARS)}|{coded}|(?:part of )?{_NAME.pattern}|(?:int )?one of .+"
+    either = rf"{_NAME.pattern}(?: or {_NAME.pattern})+ by \S+?"
+    return rf"(?:(?:list|map) of )*(?:{single}|{either})"
 
 
 def field_pattern(modifiers: Iterable[str] = MODIFIERS) -> str:
@@ -163,6 +181,8 @@ def parse_type(text: str, level: int = 0) -> TypeExpr:
         return _named(text[len("part of ") :], partial=True)
     if "one of " in text:
         return _parse_one_of(text)
+    if " or " in text:
+        return _parse_either(text)
     with_codec = _CODEC.fullmatch(text)
     if with_codec:
         name, codec = with_codec.groups()
@@ -172,6 +192,12 @@ def parse_type(text: str, level: int = 0) -> TypeExpr:
     if text in SCALARS:
         return Scalar(text)
     return _named(text, partial=False)
+
+
+def told_apart(either: Either, types: Mapping[str, Mapping[str, Any]]) -> dict[str | int, str]:
+    """Value of the field that tells the types apart -> name of the type. `types` are the spec's, by wire field."""
+    kinds = {one.name: types[one.name][either.by].type for one in either.types}
+    return {value: name for name, kind in kinds.items() for value in kind.values}
 
 
 def _named(text: str, *, partial: bool) -> Named:
@@ -186,18 +212,30 @@ def _named(text: str, *, partial: bool) -> Named:
     raise ValueError(f"unknown type '{text}'{nearest(text, [*SCALARS, 'list of', 'map of', 'one of', 'part of'])}")
 
 
+def _parse_either(text: str) -> Either:
+    names, by, field = text.partition(" by ")
+    if not by or not field.strip():
+        raise ValueError(f"'{text}': say which field tells them apart, as 'Card or Transfer by kind'")
+    types = tuple(_named(name.strip(), partial=False) for name in names.split(" or "))
+    if len(set(types)) < len(types):
+        raise ValueError(f"'{text}': each type once")
+    return Either(types, field.strip())
+
+
 def _parse_one_of(text: str) -> OneOf:
     before, _, after = text.partition("one of ")
     base = before.strip() or "str"
     values = tuple(value.strip() for value in after.split("|"))
+    grows = len(values) > 1 and values[-1] == _MORE
+    values = values[:-1] if grows else values
     if any(not value for value in values) or len(set(values)) != len(values):
         raise ValueError(f"'{text}': each value once, joined by '|'")
     if base == "str":
-        return OneOf("str", values)
+        return OneOf("str", values, grows)
     if base != "int":
         raise ValueError(f"'one of' takes texts, or 'int one of' integers; '{base}' is neither")
     try:
-        return OneOf("int", tuple(int(value) for value in values))
+        return OneOf("int", tuple(int(value) for value in values), grows)
     except ValueError:
         raise ValueError(f"'{text}': 'int one of' takes integers only") from None
 
@@ -209,5 +247,7 @@ def named_types(expression: TypeExpr) -> tuple[Named, ...]:
             return (expression,)
         case ListOf(item=inner) | MapOf(value=inner):
             return named_types(inner)
+        case Either():
+            return expression.types
         case _:
             return ()

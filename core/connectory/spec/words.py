@@ -123,6 +123,10 @@ class Field:
     reference: bool = word(
         "an object of this type is written as this field alone, and a bare value stands for it", False
     )
+    nullable: bool = word(
+        "null is a value of it, even where it is required: a null that is given is sent, what is not given is not",
+        False,
+    )
     read_only: bool = word("the vendor sets it; refused in bodies", False)
     write_only: bool = word("never in answers", False)
     deprecated: bool = word("warns, hidden from help", False)
@@ -138,6 +142,11 @@ class Field:
     rises_with: str | None = word("warns when it falls between items of one call that agree in that field", None)
     as_: str | None = word("caller's name, when the wire name makes a bad one", None)
     lists: ListStyle | None = word("overrides `wire.lists` here", None)
+    media: str | None = word(
+        "in a multipart body: the media type of this part, as text/csv; an object is written as JSON (default: none of "
+        "a text, application/octet-stream of a file)",
+        None,
+    )
     around: Template | None = word("text that the written value stands in: `id[in]:[{{ value }}]`", None, names="value")
 
 

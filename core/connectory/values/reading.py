@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
 from connectory.plugins.kinds import Codec
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr, told_apart
 from connectory.spec.words import Field
 from connectory.values import shapes
 from connectory.values.codecs import find_codec
 from connectory.values.texts import parse_text
+from connectory.values.writing import ValueWarning
 
 Read = Callable[[Any], Any]
 Fields = Mapping[str, Field]
-
-
-class ValueWarning(UserWarning):
-    """A value of an answer is not what the spec declares; it is handed over as it came."""
 
 
 class Readers:
@@ -66,9 +63,12 @@ class Readers:
                 return _lenient(lambda value: time.fromisoformat(value))
             case Scalar(name="decimal"):
                 return _lenient(_read_decimal)
-            case Scalar() | OneOf():
-                numeric = not isinstance(expression, Scalar) or expression.name in _FROM_TEXT
-                return _lenient(lambda value: _read_text(value, expression)) if self._textual and numeric else None
+            case OneOf():
+                watched = _watched(expression)
+                return _lenient(lambda value: watched(_read_text(value, expression))) if self._textual else watched
+            case Scalar(name=name):
+                numeric = self._textual and name in _FROM_TEXT
+                return _lenient(lambda value: _read_text(value, expression)) if numeric else None
             case ListOf(item=item):
                 inner = self.of(item)
                 if self._textual:  # one element of a name is no list in XML, and a cell of a table holds one
@@ -79,6 +79,22 @@ class Readers:
                 return None if inner is None else _read_map(inner)
             case Named(name=name):
                 return self._named(name)
+            case Either():
+                return self._either(expression)
+
+    def _either(self, either: Either) -> Read:
+        """Each object by its own type; one of a new kind is kept as it came, and told."""
+        chosen = {value: self._named(name) for value, name in told_apart(either, self._types).items()}
+        watch = _watched(OneOf("str", tuple(chosen)))
+
+        def read(value: Any) -> Any:
+            if not isinstance(value, dict):
+                return value
+            said = watch(value.get(either.by))
+            one = chosen.get(said) if isinstance(said, str | int) else None
+            return value if one is None else one(value)
+
+        return read
 
     def _named(self, name: str) -> Read | None:
         if name in self._objects:
@@ -86,11 +102,10 @@ class Readers:
         if name in self._open:  # a type that holds itself: resolved when the outer one is done
             return lambda value: (self._objects[name] or _as_it_came)(value)
         self._open.add(name)
-        converted = {
-            wire: read for wire, field in self._types[name].items() if (read := self.of(field.type)) is not None
-        }
+        fields = {wire: read for wire, field in self._types[name].items() if (read := self.of(field.type)) is not None}
+        watched = {wire for wire in fields if isinstance(self._types[name][wire].type, OneOf) and not self._textual}
         self._open.discard(name)
-        self._objects[name] = _read_object(converted) if converted else None
+        self._objects[name] = _read_object(fields, watched) if fields else None
         return self._objects[name]
 
     def shape(self, expression: TypeExpr, seen: tuple[str, ...] = ()) -> shapes.Shape:
@@ -104,6 +119,8 @@ class Readers:
                 return shapes.ListOf(self.shape(item, seen))
             case MapOf(value=held):
                 return shapes.MapOf(self.shape(held, seen))
+            case Either(types=types):
+                return _joined([self.shape(one, seen) for one in types])
             case Named(name=name):
                 if name in seen:
                     return shapes.Plain("any")
@@ -111,6 +128,15 @@ class Readers:
                 return shapes.Record(
                     {w: self.shape(f.type, (*seen, name)) for w, f in fields if w != "*" and not f.write_only}
                 )
+
+
+def _joined(records: Sequence[shapes.Shape]) -> shapes.Shape:
+    """The fields of several records; what one field is in each of them, or anything where they differ."""
+    fields: dict[str, shapes.Shape] = {}
+    for record in records:
+        for name, shape in record.fields.items() if isinstance(record, shapes.Record) else ():
+            fields[name] = shape if fields.get(name, shape) == shape else shapes.Plain("any")
+    return shapes.Record(fields)
 
 
 _FROM_TEXT = frozenset({"int", "byte", "int16", "int32", "int64", "float", "bool"})
@@ -148,6 +174,25 @@ def _lenient(read: Read) -> Read:
     return lenient
 
 
+_MOST_TOLD = 20  # values of one list that are told as new: what has more is no list of values
+
+
+def _watched(expression: OneOf) -> Read:
+    """A value of a list that may have grown since the spec was written: a new one is kept, and told once."""
+    known: set[Any] = set(expression.values)
+    most = len(known) + _MOST_TOLD
+
+    def read(value: Any) -> Any:
+        if value.__hash__ is None or value in known or value is None or value == "":
+            return value
+        if len(known) < most:
+            known.add(value)
+            warnings.warn(f"the vendor sends '{value}', which is not in: {expression}", ValueWarning, stacklevel=2)
+        return value
+
+    return read
+
+
 def _read_text(value: Any, expression: TypeExpr) -> Any:
     if not isinstance(value, str):
         return value
@@ -167,16 +212,26 @@ def _read_map(inner: Read) -> Read:
     return lambda value: {name: inner(held) for name, held in value.items()} if isinstance(value, dict) else value
 
 
-def _read_object(converted: Mapping[str, Read]) -> Read:
-    pairs = tuple(converted.items())
+def _read_object(fields: Mapping[str, Read], watched: Set[str]) -> Read:
+    """A record with its fields read; those that are only watched stay as they are."""
+    pairs = tuple((wire, read) for wire, read in fields.items() if wire not in watched)
+    looks = tuple((wire, read) for wire, read in fields.items() if wire in watched)
+
+    def look(value: Any) -> Any:
+        if isinstance(value, dict):
+            for wire, watch in looks:
+                watch(value.get(wire))
+        return value
 
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             return value
+        if looks:
+            look(value)
         record = dict(value)
         for wire, convert in pairs:
             if (held := record.get(wire)) is not None:
                 record[wire] = convert(held)
         return record
 
-    return read
+    return read if pairs else look

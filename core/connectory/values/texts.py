@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
 from connectory.spec.words import Field
 
 _INTEGERS = ("int", "byte", "int16", "int32", "int64")
@@ -37,7 +37,7 @@ def parse_text(text: str, expression: TypeExpr) -> Any:
             if text.lstrip().startswith("["):
                 return _json(text)
             return [parse_text(part.strip(), item) for part in text.split(",")] if text else []
-        case MapOf() | Named():
+        case MapOf() | Named() | Either():
             return _json(text) if text.lstrip().startswith(("{", "[", '"')) else _bare(text)
         case Scalar(name="any"):
             return _json(text) if text.lstrip().startswith(("{", "[")) else text

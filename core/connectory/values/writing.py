@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import uuid
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -15,13 +16,17 @@ import attrs
 
 from connectory.errors import nearest
 from connectory.plugins.kinds import Codec
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr, told_apart
 from connectory.spec.words import Field
 from connectory.values.codecs import BUILT_IN, find_codec, to_moment
 
 Write = Callable[[Any], Any]
 Fields = Mapping[str, Field]
 OPEN: Final = "*"  # the field that opens a type for names of the vendor's
+
+
+class ValueWarning(UserWarning):
+    """A value is not what the spec declares; it is handed over as it came."""
 
 
 class ValueFault(ValueError):
@@ -234,6 +239,9 @@ def _write_one_of(expression: OneOf, labels: Mapping[str, str]) -> Write:
     def write(value: Any) -> Any:
         if type(value) is kind and value in allowed:
             return value
+        if type(value) is kind and expression.grows:
+            warnings.warn(f"'{value}' is none of the values known so far: {expression}", ValueWarning, stacklevel=2)
+            return value
         known = ", ".join(f"{v} ({labels[str(v)]})" if str(v) in labels else str(v) for v in expression.values)
         hint = nearest(value, allowed) if isinstance(value, str) else ""
         raise ValueFault(f"expected one of {known}, got {_say(value)}{hint}")
@@ -272,6 +280,8 @@ class Writers:
                 return _write_map(self.of(inner))
             case Named(name=name, partial=partial):
                 return self._named(name, partial)
+            case Either():
+                return self._either(expression)
 
     def of_field(self, field: Field) -> Write:
         """The function of one field: its type, null where it is not required, and its own bounds."""
@@ -284,6 +294,21 @@ class Writers:
             self._objects[known] = lambda value: self._objects[known](value)
             self._objects[known] = self._compile_object(name, self._types[name], partial)
         return self._objects[known]
+
+    def _either(self, either: Either) -> Write:
+        chosen = {value: self._named(name, False) for value, name in told_apart(either, self._types).items()}
+        known = ", ".join(map(str, chosen))
+
+        def write(value: Any) -> Any:
+            if not isinstance(value, Mapping):
+                raise _expected(f"an object ({either})", value)
+            said = value.get(either.by)
+            if type(said) not in (str, int) or said not in chosen:
+                found = "it is missing" if said is None else f"got {_say(said)}{nearest(str(said), map(str, chosen))}"
+                raise ValueFault(f"says which kind of object this is: expected one of {known}, {found}", (either.by,))
+            return chosen[said](value)
+
+        return write
 
     def _compile_object(self, name: str, fields: Fields, partial: bool) -> Write:
         reference = next((wire for wire, field in fields.items() if field.reference), None)
@@ -419,7 +444,7 @@ def _check_order(value: Mapping[str, Any], later: str, earlier: str) -> None:
 
 
 def _with_null(write: Write, field: Field) -> Write:
-    if field.required:
+    if field.required and not field.nullable:
         return write
 
     def nullable(value: Any) -> Any:

@@ -27,7 +27,7 @@ from connectory.invoke import Engine
 from connectory.operation import Arguments, Parameter, Plan, bind, identifying_paths, named_item_type
 from connectory.spec.language import Spec
 from connectory.spec.naming import snake
-from connectory.spec.typeexpr import ANY, ListOf, MapOf, Named, Scalar, TypeExpr
+from connectory.spec.typeexpr import ANY, Either, ListOf, MapOf, Named, Scalar, TypeExpr
 from connectory.spec.words import Field
 from connectory.values.writing import OPEN, ValueFault
 
@@ -251,7 +251,7 @@ def _only_value(row: Row) -> Any:
 def takes_objects(plan: Plan) -> bool:
     """Whether an item of a batch is an object rather than a bare value."""
     kind = item_type(plan)
-    return kind is None or kind == ANY or isinstance(kind, Named | MapOf)
+    return kind is None or kind == ANY or isinstance(kind, Named | MapOf | Either)
 
 
 def item_type(plan: Plan) -> TypeExpr | None:

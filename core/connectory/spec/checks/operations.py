@@ -10,6 +10,7 @@ from typing import Any, Final
 import attrs
 
 from connectory.errors import nearest
+from connectory.multipart import MEDIA_TYPE
 from connectory.spec.checks.parameters import SPOTS, parameters_of, path_words
 from connectory.spec.language import METHODS, STANDARD_VERBS, Batch, Operation, Pager, Spec, effect
 from connectory.spec.naming import snake
@@ -97,6 +98,7 @@ def _parameters(case: _Case) -> Iterator[Problem]:
         if not re.fullmatch(r"\w+", wire):
             message = f"'{{{wire}}}' is no name: letters, digits and '_'"
             yield (*path, operation.method), message, False
+    yield from _field_words(case)
     named = list(_callers_names(operation, in_path, path))
     counts = Counter(name for name, _ in named)
     for name, place in named:
@@ -104,6 +106,25 @@ def _parameters(case: _Case) -> Iterator[Problem]:
             yield place, f"two parameters are called '{name}' in Python: tell one apart with as", True
         if name in _RESERVED:
             yield place, f"'{name}' is a word of Connectory's own calls: rename it with as", True
+
+
+def _field_words(case: _Case) -> Iterator[Problem]:
+    """Words of a parameter that mean nothing where it is sent."""
+    operation, path = case.operation, case.path
+    body = operation.wire.body or case.spec.wire.body
+    for spot in SPOTS:
+        for wire, field in getattr(operation, spot).items():
+            if field.nullable and spot not in ("fields", "variables"):
+                message = f"there is no null in {_PLACES[spot]}: nullable belongs to fields, variables and types"
+                yield (*path, spot, wire), message, False
+            if field.media is not None and (spot != "fields" or body != "multipart"):
+                yield (*path, spot, wire, "media"), "media belongs to fields of a multipart body (wire: body)", True
+            elif field.media is not None and not MEDIA_TYPE.fullmatch(field.media):
+                message = f"'{field.media}' is no media type: write one such as text/csv"
+                yield (*path, spot, wire, "media"), message, False
+
+
+_PLACES: Final = {"path": "a path", "query": "a query", "headers": "a header"}
 
 
 def _callers_names(operation: Operation, in_path: list[str], path: Path) -> Iterator[tuple[str, Path]]:

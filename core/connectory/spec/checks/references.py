@@ -13,7 +13,7 @@ from connectory.spec.checks.walking import shape_of, words_at
 from connectory.spec.keys import key_of, plugin_slot
 from connectory.spec.language import Spec
 from connectory.spec.problems import Path, Problem
-from connectory.spec.typeexpr import ListOf, MapOf, Scalar, TypeExpr, named_types
+from connectory.spec.typeexpr import Either, ListOf, MapOf, OneOf, Scalar, TypeExpr, named_types
 from connectory.spec.words import Field
 from connectory.values.codecs import find_codec
 
@@ -47,11 +47,30 @@ def _types(spec: Spec, registry: Registry, expression: TypeExpr, path: Path) -> 
     inner = expression
     while isinstance(inner, ListOf | MapOf):
         inner = inner.item if isinstance(inner, ListOf) else inner.value
+    if isinstance(inner, Either) and all(one.name in spec.types for one in inner.types):
+        yield from _told_apart(spec, inner, path)
     if isinstance(inner, Scalar) and inner.codec is not None:
         try:
             find_codec(inner.codec, registry.codecs)
         except ValueError as why:
             yield path, str(why), False
+
+
+def _told_apart(spec: Spec, either: Either, path: Path) -> Iterator[Problem]:
+    """Each type must say by which values of the field it is known, and no two by the same."""
+    known: dict[str | int, str] = {}
+    for one in either.types:
+        fields = spec.types[one.name]
+        field = fields.get(either.by)
+        if field is None or not isinstance(field.type, OneOf):
+            hint = nearest(either.by, fields) if field is None else f"; it is {field.type}"
+            said = f"{one.name} does not say which values of '{either.by}' make it one"
+            yield path, f"{said}: {either.by}: one of ...{hint}", False
+            continue
+        for value in field.type.values:
+            if value in known:
+                yield path, f"{known[value]} and {one.name} are both told by {either.by}: {value}", False
+            known[value] = one.name
 
 
 def _fields(name: str, fields: Mapping[str, Field]) -> Iterator[Problem]:

@@ -10,10 +10,10 @@ import attrs
 from connectory.spec.keys import key_of
 from connectory.spec.places import AnswerPath
 from connectory.spec.problems import Path
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
 from connectory.spec.words import Anything, Texts
 
-_LEAVES: Final = frozenset({AnswerPath, ListOf, MapOf, Named, OneOf, Scalar, Anything, Texts})
+_LEAVES: Final = frozenset({AnswerPath, Either, ListOf, MapOf, Named, OneOf, Scalar, Anything, Texts})
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ from connectory.operation import path_names
 from connectory.spec.language import Auth, Operation, Spec
 from connectory.spec.load import Loaded
 from connectory.spec.trees import Array, Node, Table, Text, as_written, locate
-from connectory.spec.typeexpr import ListOf, MapOf, Named, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, TypeExpr
 from connectory.spec.words import Slot
 from connectory.testing.recorded.cassettes import tree_text
 from connectory.testing.recorded.matching import Asked, Mismatch
@@ -64,6 +64,8 @@ def types_of(spec: Spec, operation: str) -> list[str]:
         match waiting.pop():
             case ListOf(item=inner) | MapOf(value=inner):
                 waiting.append(inner)
+            case Either(types=types):
+                waiting += types
             case Named(name=name) if name not in found:
                 found[name] = None
                 waiting += [field.type for field in spec.types.get(name, {}).values()]

@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, Final
 
-from connectory.spec.typeexpr import ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
+from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr, told_apart
 from connectory.spec.words import Field
 
 Types = Mapping[str, Mapping[str, Field]]
@@ -45,8 +45,14 @@ def misfits(types: Types, expression: TypeExpr, value: Any, path: str = "") -> I
                     yield from misfits(types, field.type, value[wire], f"{path}.{wire}" if path else wire)
         case Named(name=name) if any(field.reference for field in types[name].values()):
             return  # a bare value stands for the object
+        case Either() if isinstance(value, Mapping):
+            chosen = told_apart(expression, types).get(value.get(expression.by, ""))
+            if chosen is None:
+                yield path, f"declared {expression}, got {_said(value.get(expression.by))}"
+            else:
+                yield from misfits(types, Named(chosen), value, path)
         case OneOf():
-            if value not in expression.values:
+            if value not in expression.values and not expression.grows:
                 yield path, f"declared {expression}, got {_said(value)}"
         case Scalar(name="any"):
             return
