@@ -172,6 +172,27 @@ def test_a_report_that_is_never_done_ends_after_its_hours(amazon: Connector, ven
         list(amazon.reports.run(**ASKED))
 
 
+def test_a_report_in_whose_middle_a_limit_ends_the_run_is_polled_on_by_the_next(
+    vendor: AmazonSp, project: Path, parts: Parts, clock: ManualClock
+) -> None:
+    recipe = project / "recipes" / "stock.yaml"
+    recipe.parent.mkdir()
+    asked = json.dumps(ASKED)
+    recipe.write_text(
+        "name: stock\n"
+        f"from: {{connector: amazon_sp, operation: reports.run, with: {asked}}}\n"
+        "to: {duckdb: seller.duckdb, table: stock, mode: replace}\n"
+    )
+    carried = attrs.evolve(parts, transport=Carrier(vendor.url))
+    vendor.fail(status=429, match="GET /reports", skip=1, headers={"Retry-After": "90000"})
+    first = run_recipe(recipe, settings=KEYS, parts=carried, root=project)
+    assert isinstance(first.error, LimitReached)
+    clock.wind(90_000)
+    again = run_recipe(recipe, settings=KEYS, parts=carried, root=project)
+    assert str(again.accounts) == "2 read = 2 delivered"
+    assert len(vendor.requests("POST /reports")) == 1
+
+
 def test_a_list_that_broke_off_goes_on_by_its_token(
     vendor: AmazonSp, project: Path, parts: Parts, clock: ManualClock
 ) -> None:

@@ -11,7 +11,7 @@ import attrs
 import duckdb
 import pytest
 
-from connectory import Connector, Denied, Failed, Parts, Rejected
+from connectory import Connector, Denied, Failed, LimitReached, Parts, Rejected
 from connectory.clock import ManualClock
 from connectory.connecting import open_spec
 from connectory.recipes.sync import run_recipe
@@ -166,6 +166,27 @@ def test_another_export_under_way_is_waited_for(shopify: Connector, vendor: Shop
     assert len(list(shopify.bulk.run(query=HATS))) == 1200
     assert clock.now() > vendor.busy_until
     assert len([one for one in sent(vendor) if one[0] == "bulkOperationRunQuery"]) > 1
+
+
+def test_an_export_in_whose_middle_a_limit_ends_the_run_is_polled_on_by_the_next(
+    vendor: Shopify, project: Path, parts: Parts, clock: ManualClock
+) -> None:
+    recipe = project / "recipes" / "hats.yaml"
+    recipe.parent.mkdir()
+    recipe.write_text(
+        "name: hats\n"
+        f"from: {{connector: shopify, operation: bulk.run, with: {{query: '{HATS}'}}}}\n"
+        "to: {duckdb: shop.duckdb, table: hats, mode: replace}\n"
+    )
+    carried = attrs.evolve(parts, transport=Carrier(vendor.url))
+    settings = {"shop": "shop", "access_token": ACCESS_TOKEN}
+    vendor.fail(status=429, match="graphql", skip=2, headers={"Retry-After": "90000"})
+    first = run_recipe(recipe, settings=settings, parts=carried, root=project)
+    assert isinstance(first.error, LimitReached)
+    clock.wind(90_000)
+    again = run_recipe(recipe, settings=settings, parts=carried, root=project)
+    assert str(again.accounts) == "1,200 read = 1,200 delivered"
+    assert list(vendor.bulks) == [BULK]
 
 
 def test_what_changed_since_comes_into_a_table(vendor: Shopify, project: Path, parts: Parts) -> None:

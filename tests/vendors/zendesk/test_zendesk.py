@@ -11,7 +11,7 @@ import attrs
 import duckdb
 import pytest
 
-from connectory import Connector, Denied, Parts, Rejected, SpecError
+from connectory import Connector, Denied, LimitReached, Parts, Rejected, SpecError
 from connectory.clock import ManualClock
 from connectory.connecting import open_spec
 from connectory.recipes.sync import run_recipe
@@ -197,6 +197,28 @@ def test_what_changed_since_comes_into_a_table(vendor: Zendesk, project: Path, p
             2500,
             1,
         )
+
+
+def test_a_job_in_whose_middle_a_limit_ends_the_run_is_polled_on_by_the_next(
+    vendor: Zendesk, project: Path, parts: Parts, clock: ManualClock
+) -> None:
+    recipe = project / "recipes" / "changes.yaml"
+    recipe.parent.mkdir()
+    recipe.write_text(
+        "name: changes\n"
+        "from: {files: changes.jsonl}\n"
+        "to: {connector: zendesk, operation: tickets.update_many, key: id}\n"
+    )
+    (project / "changes.jsonl").write_text(json.dumps(CHANGE))
+    carried = attrs.evolve(parts, transport=Carrier(vendor.url))
+    settings = {"subdomain": "acme", "email": EMAIL, "api_token": API_TOKEN}
+    vendor.fail(status=429, match="job_statuses", skip=1, headers={"Retry-After": "90000"})
+    first = run_recipe(recipe, settings=settings, parts=carried, root=project)
+    assert isinstance(first.error, LimitReached)
+    clock.wind(90_000)
+    again = run_recipe(recipe, settings=settings, parts=carried, root=project)
+    assert str(again.accounts) == "1 read = 1 delivered"
+    assert len(vendor.requests("update_many")) == 1
 
 
 def test_the_command_line_calls_it(vendor: Zendesk, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
