@@ -9,15 +9,19 @@ import attrs
 import pytest
 
 from connectory.document.__main__ import PAGES
+from connectory.document.examples import examples
 from connectory.document.language import EXAMPLE, make_language_page
 from connectory.document.recipes import EXAMPLES, make_recipes_page
 from connectory.paging.kinds import PAGERS
+from connectory.plugins.kinds import Discovered, Discoverer, NoOptions
 from connectory.plugins.registry import load_registry
 from connectory.recipes.recipe import SOURCES, Recipe, RecipeExample, load_recipe, target_kinds
 from connectory.spec import language, words
 from connectory.spec.filters import FILTERS
 from connectory.spec.keys import keys_of
 from connectory.spec.language import STANDARD_VERBS
+from connectory.spec.structure import make_converter
+from connectory.spec.trees import Text, read_tree
 from connectory.spec.typeexpr import MODIFIERS, SCALARS
 from connectory.values.codecs import BUILT_IN
 from spec.loading import load_text
@@ -56,6 +60,22 @@ def test_every_key_of_a_class_stands_in_its_section(page: str, cls: type) -> Non
         assert row is not None, key
         assert field.metadata["about"].replace("|", "\\|") in row
         assert ("*required*" in row) == (field.default is attrs.NOTHING)
+
+
+@pytest.mark.parametrize("title", [cls.__name__ for cls in CLASSES] + [f"Pager {kind}" for kind in PAGERS])
+def test_every_key_has_an_example_that_is_right(page: str, title: str) -> None:
+    """They stand in core/connectory/document/examples.yaml."""
+    kind = title.partition(" ")[2]
+    cls = PAGERS[kind].options if kind else next(one for one in CLASSES if one.__name__ == title)
+    fields = keys_of(attrs.resolve_types(cls))
+    shown = examples().get(title, {})
+    assert list(shown) == list(fields), "an example of each key, in the order of the class"
+    mine = Discoverer(NoOptions, lambda options, call: Discovered((), {}), "")
+    converter = make_converter(attrs.evolve(load_registry(), discover={"my_plugin": mine}))
+    for key, text in shown.items():
+        assert f"`{text}` |".replace(" | ", " \\| ") in section(page, title.split()[0])
+        tree = read_tree(text.encode(), "examples.yaml")
+        converter.structure(tree[Text(key)], fields[key].type or object)
 
 
 def test_every_built_in_word_stands_on_the_page(page: str) -> None:

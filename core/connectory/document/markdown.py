@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import attrs
 
+from connectory.document.examples import examples, title_of
 from connectory.plugins import builtin
 from connectory.recipes.recipe import Recipe, Source, Target
 from connectory.recipes.running import courtesy
@@ -71,12 +72,14 @@ def link(title: str) -> str:
 
 
 def section(cls: type) -> str:
-    lines = [f"## {cls.__name__}", "", (cls.__doc__ or "").strip(), "", *keys_table(cls)]
+    about = " ".join((cls.__doc__ or "").split())
+    lines = [f"## {cls.__name__}", "", about, "", *keys_table(cls, title_of(cls))]
     slot = plugin_slot(cls)
     kinds = built_in(slot.metadata["plugin"]) if slot else {}
     for name, kind in kinds.items():
         if keys_of(kind.options):
-            lines += ["", f"With `use: {name}`: {kind.options.__doc__}", "", *keys_table(kind.options)]
+            table = keys_table(kind.options, title_of(cls, name))
+            lines += ["", f"With `use: {name}`: {kind.options.__doc__}", "", *table]
     plain = [f"`{name}`" for name, kind in kinds.items() if not keys_of(kind.options)]
     if plain:
         lines += ["", f"Kinds without keys of their own: {', '.join(plain)}."]
@@ -88,12 +91,17 @@ def built_in(table: str) -> Mapping[str, Any]:
     return supply()
 
 
-def keys_table(cls: type) -> list[str]:
+def keys_table(cls: type, shown: str = "") -> list[str]:
+    """A row for each key; `shown` is the name of the examples, where there are some."""
     fields = keys_of(attrs.resolve_types(cls))
     rows = [
         (f"`{key}`", _type_of(field), _default(field), field.metadata.get("about", "")) for key, field in fields.items()
     ]
-    return tabulate(("key", "what stands there", "default", "meaning"), rows)
+    head = ("key", "what stands there", "default", "meaning")
+    texts = examples().get(shown)
+    if texts is None:
+        return tabulate(head, rows)
+    return tabulate((*head, "example"), [(*row, f"`{texts[key]}`") for row, key in zip(rows, fields, strict=True)])
 
 
 def tabulate(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
