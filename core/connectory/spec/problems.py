@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from functools import cache
+from typing import Any, Final, get_args, get_origin
 
 import attrs
 from cattrs.errors import (
@@ -90,10 +91,44 @@ def _is_about_key(error: BaseException) -> bool:
 
 
 def _places_of(key: str) -> str:
-    owners = [
-        cls.__name__.lower()
-        for cls in [*vars(language).values(), *vars(words).values()]
-        if isinstance(cls, type) and attrs.has(cls) and key in keys_of(cls)
-    ]
-    unique = sorted(set(owners))
-    return " or ".join(f"'{owner}'" for owner in unique) if len(unique) <= 3 else ""
+    """Where a key may stand, as `limits/NAME`; nothing where it may stand in many places."""
+    owners = [place for cls, place in _places().items() if key in keys_of(cls)]
+    return " or ".join(owners) if len(owners) <= 3 else ""
+
+
+@cache
+def _places() -> Mapping[type, str]:
+    """Each class of the language in words: the shortest way there from the top of a file, or what it is where it stands
+    all over."""
+    found: dict[type, str] = {language.Spec: ""}
+    waiting: list[type] = [language.Spec]
+    while waiting:
+        cls = waiting.pop(0)
+        for key, field in keys_of(attrs.resolve_types(cls)).items():
+            inner, names = _inner(field.metadata.get("filled") or field.type)
+            names += field.metadata.get("filled") is not None
+            if inner is not None and inner not in found:
+                found[inner] = "/".join(filter(None, [found[cls], key, *["NAME"] * names]))
+                waiting.append(inner)
+    ways = {cls: f"'{way}'" if way else "the top of the file" for cls, way in found.items()}
+    return ways | {cls: _first_words(cls) for cls in _ALL_OVER}
+
+
+_ALL_OVER: Final = (words.Place, words.Slot, words.Test, words.Field)
+
+
+def _first_words(cls: type) -> str:
+    """`a place in an answer`: how the documentation of a class begins."""
+    text = re.split(r"[;,.]", cls.__doc__ or "")[0]
+    return f"{text[0].lower()}{text[1:]}"
+
+
+def _inner(kind: Any) -> tuple[type | None, int]:
+    """The class in a type, and how many names lead to it (`limits/NAME`)."""
+    if isinstance(kind, type) and attrs.has(kind) and kind.__module__ in (language.__name__, words.__name__):
+        return kind, 0
+    for part in reversed(get_args(kind)):
+        inner, names = _inner(part)
+        if inner is not None:
+            return inner, names + (get_origin(kind) is Mapping)
+    return None, 0
