@@ -65,6 +65,7 @@ def _problems_of(error: BaseException, path: Path, unknown: UnknownKey) -> Itera
         for inner in error.exceptions:
             here = (*path, *_step_of(inner))
             for where, message, at_key in _problems_of(inner, here, unknown):
+                message = _by_name(error, here, message)
                 yield where, message, at_key or (where == here and _is_about_key(inner))
     elif isinstance(error, ForbiddenExtraKeysError):
         for extra in sorted(map(str, error.extra_fields)):
@@ -73,6 +74,16 @@ def _problems_of(error: BaseException, path: Path, unknown: UnknownKey) -> Itera
         yield path[:-1], f"'{path[-1]}' is missing", False
     else:
         yield path, str(error), isinstance(error, AtKey)
+
+
+def _by_name(error: BaseValidationError, path: Path, message: str) -> str:
+    """Where the name of something of the file is expected and the thing itself stands: that it belongs elsewhere."""
+    fields = keys_of(error.cl) if attrs.has(error.cl) and path else {}
+    section = fields[str(path[-1])].metadata.get("ref") if path and path[-1] in fields else ""
+    if not section or message != "expected a text, found a mapping":
+        return message
+    there = "describe it there, under a name, and name it here"
+    return f"expected a name from the file's '{section}', found a mapping: {there}"
 
 
 def _step_of(error: BaseException) -> Path:

@@ -121,7 +121,8 @@ def _named_by_plugins(registry: Registry) -> Mapping[Any, Callable[[str], Any]]:
     def format_in(known: Iterable[str]) -> Callable[[str], None]:
         def check(text: str) -> None:
             if text not in known and "{{" not in text:
-                raise ValueError(f"no format '{text}'{nearest(text, known)}")
+                there = f" (there are {', '.join(sorted({*known}))}; a plug-in may bring others)"
+                raise ValueError(f"no format '{text}'{nearest(text, known) or there}")
             needed = registry.formats[text].needs if text in registry.formats else ""
             if needed and find_spec(needed) is None:
                 raise ValueError(f"'{text}' needs the package {needed}: pip install 'connectory[{text}]'")
