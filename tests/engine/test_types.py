@@ -22,7 +22,7 @@ operations:
   things.update:
     patch: /things/{id}
     path: {id: int64}
-    fields: {name: str, note: str nullable, rank: int! nullable, price: decimal}
+    fields: {name: str, note: str nullable, rank: int! nullable, price: decimal, fee: decimal(text)}
   things.change: {patch: "/people/{id}", does: write, path: {id: int64}, body: part of Person}
   payments.create: {post: /payments, body: Card or Transfer by kind}
   payments.list: {get: /payments, records: ., returns: Payment}
@@ -41,7 +41,7 @@ types:
   Person: {name: str!, phone: str, born: date! nullable}
   Card: {kind: one of card | debit!, number: str!, paid: datetime(unix)}
   Transfer: {kind: one of transfer!, iban: str!}
-  Payment: {id: int! key, by: Card or Transfer by kind}
+  Payment: {id: int! key, by: Card or Transfer by kind, fee: decimal(text)}
   Order: {id: int! key, state: one of open | closed, sizes: list of one of s | m}
   About: {tags: list of str}
 """
@@ -68,6 +68,8 @@ def sent(vendor: Vendor) -> Any:
         ({"rank": 1, "name": None}, {"rank": 1}),  # null is no value of it: it is as if it were not given
         ({"rank": 1, "price": "19.990"}, {"rank": 1, "price": Decimal("19.990")}),
         ({"rank": 1, "price": 0.1}, {"rank": 1, "price": Decimal("0.1")}),
+        ({"rank": 1, "fee": Decimal("1E+3")}, {"rank": 1, "fee": "1000"}),
+        ({"rank": 1, "fee": "19.990"}, {"rank": 1, "fee": "19.990"}),
     ],
 )
 def test_an_update_sends_what_was_given_and_null_where_that_is_a_value(
@@ -114,12 +116,15 @@ def test_an_object_of_no_known_kind_is_refused(acme: Any, vendor: Vendor, body: 
 
 def test_objects_are_read_by_their_own_type_and_new_kinds_are_kept_and_told(acme: Any, vendor: Vendor) -> None:
     new = [{"id": n, "by": {"kind": "wallet", "paid": 5}} for n in range(3)]
-    old = [{"id": 9, "by": {"kind": "card", "paid": 0}}, {"id": 10, "by": {"kind": "transfer", "iban": "x"}}]
+    old = [
+        {"id": 9, "by": {"kind": "card", "paid": 0}, "fee": "0.10"},
+        {"id": 10, "by": {"kind": "transfer", "iban": "x"}},
+    ]
     vendor.reply = lambda ask: Answer.json([*new, *old])
     with pytest.warns(ValueWarning, match="the vendor sends 'wallet', which is not in") as told:
         found = list(acme.payments.list())
     assert found[:3] == new
-    assert found[3]["by"]["paid"].year == 1970
+    assert (found[3]["by"]["paid"].year, found[3]["fee"]) == (1970, Decimal("0.10"))
     assert found[4] == old[1]
     assert len(told) == 1
 
@@ -171,6 +176,11 @@ def test_parts_of_a_form_carry_their_media_types(acme: Any, vendor: Vendor, tmp_
         ("kind: one of transfer!", "knd: one of transfer!", "Transfer does not say which values of 'kind' make it one"),
         ("kind: one of transfer!", "kind: one of card!", "Card and Transfer are both told by kind: card"),
         ("Card or Transfer by kind}", "Card or Transfer}", "say which field tells them apart"),
+        (
+            "decimal(text)",
+            "decimal(txt)",
+            "only datetime, date and time take a codec in parentheses (and decimal the wor",
+        ),
         ("note: str nullable", "note: str nulable", "unknown word 'nulable' after the type; did you mean 'nullable'?"),
     ],
 )

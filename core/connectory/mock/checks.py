@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any, Final
 
 import attrs
@@ -106,7 +107,7 @@ class Checker:
             bits = _BITS.get(kind.name)
             fits = type(value) is int and (bits is None or -(2**bits) <= value < 2**bits)
             return "" if fits else "must be a whole number" + (f" of {bits + 1} bits" if bits else "")
-        fits, words = _SCALARS[kind.name]
+        fits, words = _DECIMAL_TEXT if kind.name == "decimal" and kind.codec else _SCALARS[kind.name]
         return "" if fits(value) else f"must be {words}"
 
     def _moment(self, value: Any, codec: Codec) -> str:
@@ -127,7 +128,7 @@ def _parses(read: Callable[[str], Any]) -> Callable[[Any], bool]:
             return False
         try:
             read(value)
-        except (ValueError, binascii.Error):
+        except (ValueError, ArithmeticError, binascii.Error):
             return False
         return True
 
@@ -156,6 +157,9 @@ _SCALARS: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "any": (lambda value: True, "anything"),
     "file": (lambda value: isinstance(value, str | bytes), "a file"),
 }
+
+
+_DECIMAL_TEXT: Final = (_parses(Decimal), 'a number as a text, as "19.90"')
 
 
 def _bounds(value: Any, field: Field) -> Iterator[str]:

@@ -106,6 +106,8 @@ class Fakes:
             case Scalar(name="datetime", codec=codec):
                 moment = _BEGIN + timedelta(hours=number * 7 + later)
                 return find_codec(codec or self._datetime, self._codecs).write(moment)
+            case Scalar(name="decimal", codec="text"):
+                return f"{number}.25"
             case Scalar(name=word):
                 return _scalar(word, name, number)
             case OneOf(values=values):

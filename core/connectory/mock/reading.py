@@ -148,7 +148,7 @@ def coerce(text: str, kind: TypeExpr, styles: Styles) -> Any:
             return int(text) if re.fullmatch(r"-?\d+", text) else text
         case OneOf(base="int"):
             return int(text) if re.fullmatch(r"-?\d+", text) else text
-        case Scalar(name="float" | "decimal"):
+        case Scalar(name="float" | "decimal", codec=None):
             return float(text) if re.fullmatch(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", text) else text
         case Scalar(name="bool"):
             words = {"1": True, "0": False} if styles.bools == "one_zero" else {"true": True, "false": False}

@@ -19,7 +19,7 @@ SCALARS: Final[Mapping[str, str]] = {
     "int32": "whole number of 32 bits",
     "int64": "whole number of 64 bits",
     "float": "number",
-    "decimal": "exact number",
+    "decimal": 'exact number; `decimal(text)` where it is written as a text, as "19.90"',
     "bool": "true or false",
     "uuid": "UUID, as a text",
     "url": "URL, as a text",
@@ -156,7 +156,7 @@ _CODEC = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
 
 def type_pattern() -> str:
     """A regular expression of all types, for editors: it knows no type names and no codecs."""
-    coded = r"(?:date|time|datetime)\(.*\)"
+    coded = r"(?:date|time|datetime)\(.*\)|decimal\(text\)"
     single = rf"{'|'.join(SCALARS)}|{coded}|(?:part of )?{_NAME.pattern}|(?:int )?one of .+"
     either = rf"{_NAME.pattern}(?: or {_NAME.pattern})+ by \S+?"
     return rf"(?:(?:list|map) of )*(?:{single}|{either})"
@@ -186,8 +186,12 @@ def parse_type(text: str, level: int = 0) -> TypeExpr:
     with_codec = _CODEC.fullmatch(text)
     if with_codec:
         name, codec = with_codec.groups()
+        if name == "decimal" and codec == "text":
+            return Scalar(name, codec)
         if name not in ("datetime", "date", "time"):
-            raise ValueError(f"only datetime, date and time take a codec in parentheses, not '{name}'")
+            raise ValueError(
+                f"only datetime, date and time take a codec in parentheses (and decimal the word text), not '{name}'"
+            )
         return Scalar(name, codec)
     if text in SCALARS:
         return Scalar(text)

@@ -270,6 +270,8 @@ class Writers:
         match expression:
             case Scalar(name="datetime"):
                 return _write_moment(self.codec(expression))
+            case Scalar(name="decimal", codec="text"):
+                return lambda value: format(Decimal(_write_decimal(value)), "f")
             case Scalar(name=name):
                 return _SCALARS[name]
             case OneOf():

@@ -49,7 +49,7 @@ def _types(spec: Spec, registry: Registry, expression: TypeExpr, path: Path) -> 
         inner = inner.item if isinstance(inner, ListOf) else inner.value
     if isinstance(inner, Either) and all(one.name in spec.types for one in inner.types):
         yield from _told_apart(spec, inner, path)
-    if isinstance(inner, Scalar) and inner.codec is not None:
+    if isinstance(inner, Scalar) and inner.codec is not None and inner.name != "decimal":
         try:
             find_codec(inner.codec, registry.codecs)
         except ValueError as why:
