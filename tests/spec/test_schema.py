@@ -37,8 +37,9 @@ def test_it_is_a_schema(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_it_takes_every_shipped_spec(registry: Registry, schema: Schema, vendor: str) -> None:
-    assert errors_of(schema, registry.packaged[vendor].file.read_bytes()) == []
+def test_it_takes_every_spec(registry_of_vendors: Registry, vendor: str) -> None:
+    source, _ = source_of(registry_of_vendors, vendor)
+    assert errors_of(make_schema(registry_of_vendors), source.encode()) == []
 
 
 def test_it_takes_every_shipped_recipe(registry: Registry) -> None:
@@ -50,9 +51,10 @@ def test_it_takes_every_shipped_recipe(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_it_refuses_every_misspelt_key_as_the_loader_does(registry: Registry, schema: Schema, vendor: str) -> None:
-    source, tree = source_of(registry, vendor)
-    keys = {(spot.text.line, spot.text.column): spot for spot in keys_in(registry, tree)}
+def test_it_refuses_every_misspelt_key_as_the_loader_does(registry_of_vendors: Registry, vendor: str) -> None:
+    source, tree = source_of(registry_of_vendors, vendor)
+    schema = make_schema(registry_of_vendors)
+    keys = {(spot.text.line, spot.text.column): spot for spot in keys_in(registry_of_vendors, tree)}
     missed = []
     for group in apart(keys.values()):
         text = changed(source, [(spot, str(spot.text), misspelt(spot.text)) for spot in group])

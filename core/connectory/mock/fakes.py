@@ -119,7 +119,7 @@ class Fakes:
                 made_one = self.value(held, name, number, depth + 1)
                 return {} if made_one is None else {_pick(_WORDS, number): made_one}
             case Either(types=types):
-                return self.value(types[number % len(types)], name, number, depth)
+                return self.value(types[number % len(types)], name, number // len(types), depth)
             case Named(name=type_name):
                 return None if depth >= DEEPEST else self.record(type_name, number, depth + 1)
 

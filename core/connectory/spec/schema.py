@@ -32,15 +32,10 @@ _FILLED_IN: Final = r"\{\{"  # a family's text, which is read once the family's 
 def make_schema(registry: Registry) -> Schema:
     """The schema of a spec file, with the options of every plug-in of the registry."""
     made = _Definitions(registry)
-    spec = made.closed(language.Spec)
-    needed = spec.pop("required")
     return {
         "$schema": _DRAFT,
         "title": "Connectory: one vendor's API",
-        **spec,
-        # What extends a packaged spec finds the rest there.
-        "if": {"required": ["extends"]},
-        "else": {"required": needed},
+        **_complete_without("extends", made.closed(language.Spec)),  # the packaged spec has the rest
         "definitions": made.definitions,
     }
 
@@ -139,7 +134,8 @@ class _Definitions:
     def _mapping(self, cls: type, name: str) -> Schema:
         slot = plugin_slot(cls)
         if slot is None:
-            return self.closed(cls)
+            closed = self.closed(cls)
+            return _complete_without("grant", closed) if cls is language.Token else closed
         kinds: Mapping[str, Any] = getattr(self._registry, slot.metadata["plugin"])
         if not kinds:
             return self._variant(cls, None, kinds)
@@ -243,6 +239,13 @@ def _one_of(known: list[str]) -> Schema:
 def _by_type(kind: str, then: Schema, otherwise: Schema) -> Schema:
     """One schema for this type and one for every other: unlike with anyOf, an editor knows which one is meant."""
     return {"if": {"type": kind}, "then": then, "else": otherwise}
+
+
+def _complete_without(key: str, schema: Schema) -> Schema:
+    """A mapping that needs its keys only where this one, which stands for them, is not there."""
+    needed = schema["required"]
+    rest = {name: held for name, held in schema.items() if name != "required"}
+    return {**rest, "if": {"required": [key]}, "else": {"required": needed}}
 
 
 def _when(condition: Schema, definition: str) -> Schema:
