@@ -24,7 +24,7 @@ from connectory.invoke import Engine, new_key
 from connectory.limits.budgets import NO_RESTRAINT, Budget, Restraint, parse_rate
 from connectory.limits.costs import Costs, Gate, always_open
 from connectory.limits.ledger import Ledger
-from connectory.limits.sqlite import SqliteLedger
+from connectory.limits.sqlite import SqliteLedger, usual_ledger
 from connectory.messages import origin_of
 from connectory.operation import builtin_judge
 from connectory.outcomes import Judge, compile_rules
@@ -269,7 +269,8 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
         credentials=Credentials(auth, registry.auth[auth.use] if auth and auth.use else None, names, render),
         obtain=_obtain(spec, auth),
         transport=parts.transport or UrllibTransport(options, clock=parts.clock),
-        ledger=parts.ledger or SqliteLedger(clock=parts.clock),
+        ledger=parts.ledger
+        or (usual_ledger() if isinstance(parts.clock, SystemClock) else SqliteLedger(clock=parts.clock)),
         tokens=parts.tokens or TokenStore(),
         rotation=parts.rotation or Rotation(),
         clock=LeavableClock(parts.clock),

@@ -27,7 +27,7 @@ HEARTBEAT_SECONDS: Final = 2.0
 TICKET_SECONDS: Final = 5.0
 # Looks while another call has to end first. Those further back in the queue look less often.
 _POLL_FIRST: Final = 0.01
-_POLL_MOST: Final = 0.5
+_POLL_MOST: Final = 1.5
 _LEAST_PAUSE: Final = 0.001  # below this a clock may not move at all
 _WORTH_TELLING: Final = 1.0
 # For so long the call of a process that died counts as under way: the vendor may still be at work on it.

@@ -41,8 +41,7 @@ class SqliteLedger:
 
     def __init__(self, path: Path | str | None = None, clock: Clock | None = None) -> None:
         self._own_folder = path is None
-        state = platformdirs.user_state_path("connectory", appauthor=False)
-        self.path = Path(path) if path is not None else state / "ledger.sqlite"
+        self.path = Path(path) if path is not None else _usual_path()
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._opened: Opened | None = None
@@ -229,6 +228,26 @@ def _sweep(db: sqlite3.Connection, instant: Instant) -> None:
     for table in TABLES:
         db.executemany(f"DELETE FROM {table} WHERE budget=?", unused)
     db.executemany("DELETE FROM budget WHERE id=?", unused)
+
+
+_usual: weakref.WeakValueDictionary[Path, SqliteLedger] = weakref.WeakValueDictionary()
+_usual_lock = threading.Lock()
+
+
+def usual_ledger() -> SqliteLedger:
+    """The one in the user's state folder, by the system's clock. All who ask for it in a process share it, since each
+    costs two descriptors and a programme may have a connector for each of a thousand tenants.
+    """
+    path = _usual_path()
+    with _usual_lock:
+        ledger = _usual.get(path)
+        if ledger is None:
+            ledger = _usual[path] = SqliteLedger()
+        return ledger
+
+
+def _usual_path() -> Path:
+    return platformdirs.user_state_path("connectory", appauthor=False) / "ledger.sqlite"
 
 
 # Forks ------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from connectory.clock import Clock, SystemClock
 from connectory.messages import Headers, Request, Response
 from connectory.transport.decoding import BadBody, Meter, codings, decode
 from connectory.transport.failures import TransportFailure, diagnose
+from connectory.transport.keeping import KEPT
 from connectory.transport.options import TransportOptions
 from connectory.transport.routes import Route, Routes
 from connectory.transport.sanity import check_headers, check_method, check_url
@@ -68,21 +69,30 @@ class UrllibTransport:
         check_method(request.method)
         parts = check_url(request, allow_http=self._options.allow_http)
         headers = self._headers(request)
-        route = self._own_routes().to(parts)
+        routes = self._own_routes()
         with self._gate:
-            exchange = Exchange(self._clock, self._options, parts.netloc, route.via)
-            with watching(exchange):
-                raw = self._ask(request, headers, route, exchange)
-                try:
-                    return self._answer(request, raw, into, exchange)
-                except BaseException:
-                    raw.close()
-                    raise
-                finally:
-                    raw.release_conn()
+            KEPT.begin(routes)
+            try:
+                return self._exchange(request, headers, routes.to(parts), parts.netloc, into)
+            finally:
+                KEPT.end(routes)
 
     def close(self) -> None:
         self._own_routes().close()
+
+    def _exchange(
+        self, request: Request, headers: dict[str, str], route: Route, netloc: str, into: BinaryIO | None
+    ) -> Response:
+        exchange = Exchange(self._clock, self._options, netloc, route.via)
+        with watching(exchange):
+            raw = self._ask(request, headers, route, exchange)
+            try:
+                return self._answer(request, raw, into, exchange)
+            except BaseException:
+                raw.close()
+                raise
+            finally:
+                raw.release_conn()
 
     def _own_routes(self) -> Routes:
         """This process's routes: a forked child that used its parent's sockets would mix up two conversations."""

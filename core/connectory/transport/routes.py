@@ -6,6 +6,7 @@ import ipaddress
 import os
 import ssl
 import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -28,8 +29,14 @@ CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 def trust() -> ssl.SSLContext:
     """What certificates must chain to: the CAs that SSL_CERT_FILE and SSL_CERT_DIR, else REQUESTS_CA_BUNDLE name,
     else the machine's own. Raises SettingError, naming the variable, where it leads to no certificates.
+
+    Read once a process for the same variables, for it takes 20 ms and a megabyte.
     """
-    file, folder, bundle = (os.environ.get(name, "") for name in CA_VARIABLES)
+    return _trust(*(os.environ.get(name, "") for name in CA_VARIABLES))
+
+
+@lru_cache(maxsize=8)
+def _trust(file: str, folder: str, bundle: str) -> ssl.SSLContext:
     for name, value, fits in (("SSL_CERT_FILE", file, Path.is_file), ("SSL_CERT_DIR", folder, Path.is_dir)):
         if value and not any(fits(Path(part)) for part in [value, *value.split(os.pathsep)]):
             raise SettingError(f"{name} names '{value}', which is not there or is not a {name[9:].lower()}")
@@ -136,7 +143,7 @@ class Routes:
 
     def _manager(self, proxy: str, secure: bool) -> PoolManager:
         if secure and self._trust is None:
-            self._trust = trust()  # 20 ms to read the machine's CAs: not for plain HTTP
+            self._trust = trust()
         context = self._trust if secure else None
         common: dict[str, Any] = {"num_pools": 64, "maxsize": self._options.pool_size, "ssl_context": context}
         manager = _proxied(proxy, context, common) if proxy else PoolManager(**common)
