@@ -87,6 +87,9 @@ BROKEN = [
     ("added: datetime", "added: str", "books.get", "the record differs", ""),
     ("id: int64 key read_only", "id: str key read_only", "books.get", "the values fit their declared types", ""),
     ("message: [error.message", "message: [error.text", "missing", "the vendor's words differ", "errors:"),
+    ("does: write\n", "does: destroy\n", "notices.send", "what it does differs", "does: destroy"),
+    ("\npagers:", "\nlimits: {card: {gap: 2s}}\npagers:", "authors.list", "the calls of each limit differ", ""),
+    ("\npagers:", "\nlimits: {card: {gap: 2s}}\npagers:", "authors.list", "the seconds waited differ", ""),
     ("code: error.code", "code: error.number", "missing", "the vendor's code differs", "errors:"),
 ]
 

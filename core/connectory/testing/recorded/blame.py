@@ -159,6 +159,12 @@ class Blame:
         path: Path = ("operations", operation)
         return self._fault(next((p for key in keys if self._is(p := (*path, key))), path))
 
+    def limits(self, operation: str) -> Fault:
+        """What says which limits an operation spends: its own key, else those of the vendor."""
+        own = ("operations", operation, "limits")
+        everybodys = ("limits",) if self._is(("limits",)) else ("operations", operation)
+        return self._fault(own if self._is(own) else everybodys)
+
     def walk(self, operation: str) -> Fault:
         """What says how many calls an operation makes: its pager or its batch."""
         known = self.loaded.spec.operations[operation]

@@ -48,6 +48,8 @@ def perform(
             gives = {"refused": refused_names(why)}
         except ConnectoryError as why:
             gives = _error(why)
+    if plan.does != "read":
+        gives["does"] = plan.does
     if names := sorted({w.category.__name__ for w in told if issubclass(w.category, UserWarning)}):
         gives["warns"] = names
     return gives

@@ -17,7 +17,6 @@ from connectory.clock import ManualClock
 from connectory.connecting import Parts, connect_spec, settings_of
 from connectory.connector import Connector
 from connectory.errors import ConnectoryError, Fault, InputError, SettingError
-from connectory.limits.memory import MemoryLedger
 from connectory.plugins.registry import Registry
 from connectory.secrets import Secret
 from connectory.spec.load import Loaded
@@ -39,6 +38,7 @@ from connectory.testing.recorded.player import (
     open_cassette,
     replaying_transport,
 )
+from connectory.testing.recorded.taken import NoChance, Tally, taken
 
 MOST_TOLD: Final = 12
 PATIENCE: Final = 7 * 86400.0  # seconds of a manual clock that a recorded wait may take
@@ -136,6 +136,7 @@ def _play(registry: Registry, loaded: Loaded, cassette: Cassette, watch: Watch |
             gives, fault = played_call(
                 player, connector, cassette.operation, arguments, cassette.limit, watch=watch, refusals=refusals
             )
+        gives |= taken(connector)
         where = _Where(cassette, blame)
         if player.deviated is not None:
             return Played(gives, tuple(where.deviation(player.deviated, player.position)), blame)
@@ -178,12 +179,12 @@ def prepared(
     registry: Registry, loaded: Loaded, operation: str, settings: Mapping[str, Any], clock: float
 ) -> Iterator[Connector]:
     """A connector of a spec that asks one thing at a time, with placeholders for secrets and a clock that is moved."""
-    manual = ManualClock(clock)
+    manual = NoChance(clock)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         parts = Parts(
             clock=manual,
-            ledger=MemoryLedger(manual),
+            ledger=Tally(manual),
             tokens=TokenStore(folder / "tokens"),
             rotation=Rotation(folder / "rotated"),
             transport=replaying_transport(),
@@ -346,6 +347,9 @@ def _compare(loaded: Loaded, played: Played, cassette: Cassette) -> Iterator[Dif
         "first": blame.records,
         "record": blame.records,
         "pages": blame.walk,
+        "does": lambda name: blame.operation(name, "does"),
+        "limits": blame.limits,
+        "waited": blame.limits,
     }
     said = {
         "records": "the number of records differs",
@@ -363,6 +367,9 @@ def _compare(loaded: Loaded, played: Played, cassette: Cassette) -> Iterator[Dif
         "error": "the error differs",
         "message": "the vendor's words differ",
         "code": "the vendor's code differs",
+        "does": "what it does differs",
+        "limits": "the calls of each limit differ",
+        "waited": "the seconds waited differ",
     }
     if made.get("error") != recorded.get("error"):
         place = blame.records(operation) if made.get("error") == "BadAnswer" else blame.outcome(operation)
