@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -191,6 +192,8 @@ def refused() -> Iterator[Talk]:
     for plural, wrong in WRONG.items():
         items = [{name: value} for name, value in wrong.items()]
         yield Talk(operation=f"{plural}.create_many", given={"items": items[:20]}, label="wrong values")
+    files = [{"avatarFile": [{"fileId": "x"}]}, {"avatarFile": [{"label": 1}]}]
+    yield Talk(operation="people.create_many", given={"items": files}, label="wrong files")
     for name, (plural, wrong) in PARTS.items():
         field = name.partition(".")[2]
         items = [{field: {part: value}} for part, value in wrong.items()]
@@ -216,6 +219,7 @@ def refused() -> Iterator[Talk]:
         (
             "group",
             {
+                "group_by": 1,
                 "aggregate": 1,
                 "filter": 1,
                 "order_by": 1,
@@ -423,6 +427,8 @@ def of_model() -> Iterator[Talk]:
             changed = {"id": person.id, "body": {"description": "x"}}
             yield Talk(operation=f"{prefix}.update", given=changed, label="direct", knobs=direct)
             yield Talk(operation=f"{prefix}.create", given={"body": TOOL}, label="direct", knobs=direct)
+            custom_too = {**direct, "custom_objects": small["custom_objects"]}
+            yield Talk(operation=f"{prefix}.delete", given={"id": object_id}, label="direct", knobs=custom_too)
         yield talk(f"{prefix}.get", given={"id": one})
         yield talk(f"{prefix}.get", "missing", given={"id": NOBODY}, errors=True)
         yield talk(f"{prefix}.update", given={"id": one, "body": {"description": "changed"}})
@@ -430,6 +436,8 @@ def of_model() -> Iterator[Talk]:
     yield talk("metadata.objects.delete", given={"id": object_id})
     field = {"objectMetadataId": object_id, "type": "TEXT", "name": "size", "label": "Size"}
     yield talk("metadata.fields.create", given={"body": {**field, "description": "How large"}})
+    related = {**field, "type": "RELATION", "relationCreationPayload": {"type": "MANY_TO_ONE"}}
+    yield talk("metadata.fields.create", "relation", given={"body": related}, errors=True)
     for word, plural, one in (("object", "objects", object_id), ("field", "fields", field_id)):
         yield talk(f"metadata.graphql.{plural}")
         yield talk(f"metadata.graphql.{word}", given={"id": one})
@@ -446,6 +454,101 @@ def grown(vendor: Twenty) -> None:
     vendor.add_field("gadgets", "serial", "TEXT")
 
 
+def by_marks() -> Iterator[Talk]:
+    """What a sync asks for that reads only what is new, beside a filter of its own."""
+    own = {"people.list": f'id[in]:["{ONE}"]', "graphql.people": {"id": {"in": [ONE, TWO]}}}
+    for operation, given in own.items():
+        for field in ("updatedAt", "createdAt"):
+            since = {"changed_since": {field: AT}}
+            talk = Talk(operation=operation, given=since, label=f"by {field}", before=partial(stored, "people"))
+            yield talk
+            yield attrs.evolve(talk, given={**since, "filter": given}, label=f"by {field}, filtered")
+
+
+def of_several() -> Iterator[Talk]:
+    """Mistakes that stand behind others, and lists of several."""
+    rest = {"status": 400, "content_type": "application/json"}
+    several = b'{"statusCode": 400, "error": "Bad Request", "messages": ["one", "a duplicate entry was detected"]}'
+    yield Talk(
+        operation="people.create",
+        given={"body": {"jobTitle": "x"}},
+        label="two messages",
+        errors=True,
+        before=lambda vendor: vendor.fail(body=several, **rest),
+    )
+    for word, extensions, message in (
+        ("throttled", {"code": "RATE_LIMITED", "retryAfterMs": 1500}, "No"),
+        ("limit", {"subCode": "LIMIT_REACHED"}, "No"),
+        ("limit in words", {}, "Limit reached"),
+        ("ill", {"code": "INTERNAL_SERVER_ERROR"}, "No"),
+        ("late", {"code": "TIMEOUT"}, "No"),
+        ("denied", {"code": "UNAUTHENTICATED"}, "No"),
+        ("forbidden", {"code": "FORBIDDEN"}, "No"),
+        ("missing", {"code": "NOT_FOUND"}, "No"),
+        ("taken", {"subCode": "A_CODE"}, "a duplicate entry was detected"),
+    ):
+        yield Talk(
+            operation="graphql.people",
+            label=f"{word} behind another",
+            before=partial(say_second, extensions, message),
+            errors=word in ("denied", "forbidden", "missing", "taken"),
+        )
+    yield Talk(operation="metadata.objects.list", label="two pages", before=say_pages)
+    yield Talk(operation="graphql.upsert_people", given={"data": [{"jobTitle": "x"}]}, label="made key")
+    for plural in ("companies", "opportunities", "tasks"):
+        given = {"body": {"id": NEW, "lucky": "yes"}}
+        yield Talk(operation=f"{plural}.create", given=given, label="own field", before=partial(with_lucky, plural))
+    yield Talk(
+        operation="task_targets.create",
+        given={"body": {"id": NEW, "lucky": "yes"}},
+        label="own field",
+        before=partial(with_lucky, "taskTargets"),
+    )
+    group = {"group_by": [{"createdAt": {"granularity": "YEAR"}}, {"position": True}], "order_by": "createdAt,position"}
+    yield Talk(
+        operation="people.group",
+        given={**group, "order_by_for_records": "createdAt", "aggregate": ["countNotEmptyId", "maxPosition"]},
+        label="by two",
+        before=partial(stored, "people"),
+    )
+    taken = {"emails": {"primaryEmail": "person.0@one.example"}}
+    yield Talk(
+        operation="people.update_many",
+        given={"ids": [ONE, TWO], "body": taken},
+        label="taken",
+        before=partial(stored, "people"),
+    )
+    yield Talk(operation="people.list", label="cloud", server="cloud", before=partial(stored, "people"))
+    yield Talk(operation="people.list", label="no key", settings={"api_key": None}, settings_refused=True)
+    for operation in (
+        *("graphql.create_people", "graphql.upsert_people", "graphql.delete_person", "graphql.restore_person"),
+        *("metadata.graphql.object", "metadata.graphql.field"),
+        *("metadata.graphql.delete_object", "metadata.graphql.delete_field"),
+    ):
+        yield Talk(operation=operation, label="nothing", errors=True)
+
+
+def say_second(extensions: Mapping[str, Any], message: str, vendor: Twenty) -> None:
+    """A mistake of GraphQL's kind behind another one."""
+    errors = [{"message": "It went wrong", "extensions": {}}, {"message": message, "extensions": extensions}]
+    body = json.dumps({"errors": errors, "data": None})
+    vendor.fail(status=200, body=body.encode(), content_type="application/json")
+
+
+def say_pages(vendor: Twenty) -> None:
+    """The data model in two pages, as a workspace of more than a thousand objects has it."""
+    for number, more in ((1, True), (2, False)):
+        page = {"hasNextPage": more, "startCursor": f"begin-{number}", "endCursor": f"end-{number}"}
+        one = {"id": f"20202020-e000-4485-94de-70c2a98dae0{number}", "nameSingular": f"thing{number}"}
+        body = json.dumps({"data": {"objects": [one]}, "pageInfo": page})
+        vendor.fail(status=200, body=body.encode(), content_type="application/json")
+
+
+def with_lucky(plural: str, vendor: Twenty) -> None:
+    """The object has a field of the workspace's own."""
+    vendor.add_field(plural, "lucky", "TEXT")
+
+
 def talks() -> Iterator[Talk]:
     for plural in BODIES:
         yield from of_object(plural)
@@ -453,6 +556,8 @@ def talks() -> Iterator[Talk]:
     yield from refused()
     yield from ill()
     yield from of_model()
+    yield from by_marks()
+    yield from of_several()
     document = "query($n: Int) { people(first: $n) { totalCount } }"
     yield Talk(operation="graphql.query", given={"document": document, "variables": {"n": 1}}, label="emulated")
     yield Talk(

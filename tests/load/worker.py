@@ -16,7 +16,7 @@ from load.clocks import FastClock
 
 HOUR = 3600.0
 THREADS = 64
-PAUSE = 550.0
+PAUSE = 290.0
 """The mean pause between two calls of a thread: all together want some more than the day's calls."""
 
 
@@ -43,6 +43,7 @@ def main(url: str, key: str, folder: str, began: str, pace: str) -> None:
     samples: list[tuple[int, int]] = []
 
     def call_for_an_hour(told: list[Any]) -> None:
+        clock.sleep(clock.random() * PAUSE)
         while clock.now() < end:
             before = clock.monotonic()
             try:

@@ -33,6 +33,7 @@ class Wish:
     words: Sequence[str]
     data: str | None
     label: str | None
+    since: str | None
     limit: int | None
     errors: bool
     writes: bool
@@ -59,6 +60,7 @@ the same as before stays as it is."""
 @click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...", shell_complete=complete_argument)
 @click.option("--data", metavar="JSON|@FILE|-", help="The body, or the items of a batch.")
 @click.option("--label", metavar="NAME", help="Name of the recording [default: made of the arguments].")
+@click.option("--since", metavar="FIELD=MOMENT", help="Ask as a sync does for what is new by a mark of OPERATION.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N records: a shorter recording.")
 @click.option("--recorded", metavar="TEXT", default="", help="What is recorded, such as 'acme 2.19' or emulator.")
 @click.option("--writes", is_flag=True, help="Without OPERATION: those that write, too.")
@@ -165,13 +167,14 @@ def _calls(registry: Registry, loaded: Loaded, folder: Path, wish: Wish) -> Iter
     from connectory.errors import ArgumentError
     from connectory.testing.recorded.recording import Wanted
 
-    if wish.operation is not None and (wish.words or wish.data is not None):
+    if wish.operation is not None and (wish.words or wish.data is not None or wish.since is not None):
         plan = plan_of(loaded.spec, registry, wish.operation)
         given = _given(loaded, plan, wish)
         yield Wanted(operation=wish.operation, arguments=given, label=wish.label, limit=wish.limit, errors=wish.errors)
         return
-    if wish.operation is None and (wish.label is not None or wish.limit is not None or wish.data is not None):
-        raise ArgumentError("--label, --limit and --data belong to one OPERATION")
+    alone = (wish.label, wish.since, wish.limit, wish.data)
+    if wish.operation is None and any(one is not None for one in alone):
+        raise ArgumentError("--label, --since, --limit and --data belong to one OPERATION")
     names = [wish.operation] if wish.operation is not None else list(loaded.spec.operations)
     for name in names:
         plan = plan_of(loaded.spec, registry, name)
@@ -227,6 +230,7 @@ def _given(loaded: Loaded, plan: Plan, wish: Wish) -> dict[str, Any]:
     from connectory.commands.arguments import parse_arguments
     from connectory.commands.items import into_arguments, open_items, read_body
     from connectory.operation import bind, named_item_type
+    from connectory.testing.recorded.outcome import SINCE
 
     given = parse_arguments(plan, wish.words)
     if plan.operation.batch is not None:
@@ -239,7 +243,19 @@ def _given(loaded: Loaded, plan: Plan, wish: Wish) -> dict[str, Any]:
         given |= into_arguments(plan, read_body(wish.data, sys.stdin.buffer))
     link = plan.operation.parent
     bind(plan, given, filled=tuple(link.with_) if link is not None else ())
-    return given
+    return given if wish.since is None else {**given, SINCE: _mark(plan, wish.since)}
+
+
+def _mark(plan: Plan, said: str) -> dict[str, str]:
+    """`updatedAt=2026-05-20`: the field of a mark and a moment. Raises ArgumentError."""
+    from connectory.errors import ArgumentError, nearest
+
+    name, sign, moment = said.partition("=")
+    if not (sign and moment):
+        raise ArgumentError(f"--since: expected FIELD=MOMENT such as updatedAt=2026-05-20, found '{said}'")
+    if name not in plan.operation.marks:
+        raise ArgumentError(f"--since: {plan.name} has no mark '{name}'{nearest(name, plan.operation.marks)}")
+    return {name: moment}
 
 
 def _be_sure(plan: Plan, wanted: Wanted, folder: Path, wish: Wish) -> None:

@@ -20,6 +20,7 @@ from connectory.connecting import discovery_file, load_registry, open_project
 from connectory.errors import SpecError
 from connectory.plugins.registry import Registry, SpecFile
 from connectory.spec.edits import node_at, with_node
+from connectory.spec.language import Spec, effect
 from connectory.spec.load import Discovered, Loaded, load_tree, read_discovered
 from connectory.spec.trees import Array, Table, Text, copy_place, read_tree
 from connectory.testing.audits.mutants import Mutant, mutants_of
@@ -103,7 +104,7 @@ class Hunt:
                 after = self.load(_narrowed(mutant.tree, rows))
             except SpecError:
                 return _told(mutant, "refused")
-            if rows is None and before.spec == after.spec and list(before.spec.servers) == list(after.spec.servers):
+            if rows is None and _meaning(before.spec) == _meaning(after.spec):
                 return _told(mutant, "same")
             names = [name for name in touched(before.spec, after.spec) if name not in tried]
             tried.update(names)
@@ -131,6 +132,20 @@ class Hunt:
             return self.load(_narrowed(self.tree, rows)) if rows is not None else self.whole
         except SpecError:
             return None  # it needs all its objects: only the whole file can be mutated
+
+
+def _meaning(spec: Spec) -> tuple[Spec, list[str]]:
+    """A spec as far as it means something: the order of a family's objects does not, nor whether it is said of an
+    operation what it does by default; the order of servers does, for the first is the default."""
+    families = {
+        name: attrs.evolve(family, known=tuple(sorted(family.known, key=repr)))
+        for name, family in spec.families.items()
+    }
+    operations = {}
+    for name, operation in spec.operations.items():
+        does, repeatable = effect(name, operation) or (operation.does, operation.repeatable)
+        operations[name] = attrs.evolve(operation, does=does, repeatable=repeatable)
+    return attrs.evolve(spec, families=families, operations=operations), list(spec.servers)
 
 
 Rows = tuple[tuple[str, int], ...] | None  # family to the one row that is kept; None: all of them

@@ -12,15 +12,20 @@ from hashlib import sha256
 from typing import Any, Final
 
 from connectory.connector import Connector
-from connectory.errors import CallError, ConnectoryError, InputError, LimitReached
+from connectory.errors import ArgumentError, CallError, ConnectoryError, InputError, LimitReached, nearest
 from connectory.operation import Plan
+from connectory.recipes.checks import mark_field
+from connectory.recipes.reading.marks import Filter
 from connectory.records import Records
 from connectory.spec.typeexpr import Named
 from connectory.testing.recorded.fitting import misfits
 
 Gives = dict[str, Any]
 
+SINCE: Final = "changed_since"  # among the arguments of a recorded call: the field of a mark, and a moment
+
 LONGEST_SHOWN: Final = 1_500  # characters of a record that is kept whole; a longer one is kept as a digest
+_REFUSED: Final = re.compile(r"'(.+?)'(?:: ([^ :]+)(?=: ))?")
 NOT_DELIVERED: Final = ("invalid", "rejected", "unknown", "not_tried")
 
 
@@ -32,8 +37,8 @@ def perform(
     *,
     refusals: bool = False,
 ) -> Gives:
-    """Make one call and say what it gave; a list ends after `limit` records, `complete` among the arguments asks the
-    detail calls too.
+    """Make one call and say what it gave; a list ends after `limit` records. `complete` among the arguments asks the
+    detail calls too, `changed_since` (field: moment) asks as a sync does that reads what is new by a mark.
 
     Raises InputError: nothing was sent. With `refusals` that is what the call gave: the names that were `refused`.
     """
@@ -56,9 +61,10 @@ def perform(
 
 
 def refused_names(why: InputError) -> list[str]:
-    """The arguments or settings that a refusal is about; our own words may change."""
-    lines = str(why).splitlines()
-    return [found[1] if (found := re.search("'(.+?)'", line)) else line for line in lines]
+    """The arguments or settings that a refusal is about, with the place inside (`body/options/0/value`); our own
+    words may change."""
+    found = [(line, _REFUSED.search(line)) for line in str(why).splitlines()]
+    return [line if place is None else "/".join(filter(None, place.groups())) for line, place in found]
 
 
 def _perform(connector: Connector, plan: Plan, arguments: dict[str, Any], limit: int | None) -> Gives:
@@ -66,12 +72,25 @@ def _perform(connector: Connector, plan: Plan, arguments: dict[str, Any], limit:
         return _deliver(connector, plan, arguments)
     complete = bool(arguments.pop("complete", False))
     if plan.many:
-        return _list(connector, plan, arguments, complete, limit)
+        return _list(connector, plan, asked_since(connector, plan, arguments), complete, limit)
     word, record = connector.engine.perform(plan, arguments, complete=complete)
     read = record if plan.read is None or record is None else plan.read(record)
     if read is None:
         return {"word": word}
     return {"word": word, "record": shown(read), "digest": digest([read]), **_typed(connector, plan, [read])}
+
+
+def asked_since(connector: Connector, plan: Plan, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments with those in place of `changed_since` that a sync would send. Raises ArgumentError."""
+    since: Mapping[str, Any] = arguments.pop(SINCE, None) or {}
+    for name, text in since.items():
+        mark = plan.operation.marks.get(name)
+        if mark is None:
+            raise ArgumentError(f"{plan.name}: no mark is called '{name}'{nearest(name, plan.operation.marks)}")
+        spec, registry = connector.engine.spec, connector.engine.registry
+        field = mark_field(spec, plan, name, registry)
+        arguments = Filter(plan, field, mark, registry.codecs).arguments(arguments, field.parse(str(text)), None)
+    return arguments
 
 
 def _list(connector: Connector, plan: Plan, arguments: dict[str, Any], complete: bool, limit: int | None) -> Gives:
