@@ -18,6 +18,7 @@ from connectory.spec.words import Place
 _BOM = b"\xef\xbb\xbf"
 _decode_json = msgspec.json.Decoder().decode
 _decode_json_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode_json_precisely = msgspec.json.Decoder(float_hook=lambda text: _number(text)).decode
 
 
 _ESCAPES = re.compile(
@@ -69,13 +70,33 @@ def decode_answer(response: Response, read: Callable[[bytes], Any]) -> Answer:
         return Answer(response, None, str(why) or type(why).__name__)
 
 
+_FLOAT_DIGITS = 15  # that every float holds (IEEE 754 binary64)
+
+
+def _number(text: str) -> float | Decimal:
+    """A fraction as a float where that is the very number, else as a Decimal."""
+    number = float(text)
+    if len(text) <= _FLOAT_DIGITS:
+        return number
+    exact = Decimal(text)
+    return number if Decimal(repr(number)) == exact else exact
+
+
+def read_json_precisely(body: bytes) -> Any:
+    """The same as `read_json`, but a fraction of more digits than a float holds comes as a Decimal."""
+    return _read_json(body, _decode_json_precisely)
+
+
 def read_json(body: bytes, *, exact: bool = False) -> Any:
     """JSON as plain Python values; integers of up to 4,300 digits stay exact, `exact` reads fractions as Decimal.
 
     Warns BrokenTextWarning of halves of characters, which become U+FFFD. Raises Undecodable, which names what was
     found instead and never shows the body.
     """
-    decode = _decode_json_exactly if exact else _decode_json
+    return _read_json(body, _decode_json_exactly if exact else _decode_json)
+
+
+def _read_json(body: bytes, decode: Callable[[bytes], Any]) -> Any:
     body = body.removeprefix(_BOM)
     try:
         try:

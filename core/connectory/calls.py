@@ -30,6 +30,7 @@ from connectory.errors import (
     Unavailable,
     UnknownOutcome,
 )
+from connectory.formats import PRECISE_JSON
 from connectory.limits.budgets import Budget
 from connectory.limits.costs import Costs, Gate, always_open
 from connectory.limits.ledger import LONGEST_HOLD, Lease, Ledger, acquire
@@ -492,6 +493,6 @@ def purpose_of(plan: Plan, budgets: Sequence[Budget], formats: Mapping[str, Form
         errors=plan.errors,
         budgets=budgets,
         repeatable=plan.repeatable,
-        format=formats[plan.styles.answer],
+        format=PRECISE_JSON if plan.precise else formats[plan.styles.answer],
         anonymous=plan.operation.anonymous,
     )

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
+import attrs
 import msgspec
 
-from connectory.answers import Undecodable, read_json, read_text
+from connectory.answers import Undecodable, read_json, read_json_precisely, read_text
 from connectory.plugins.kinds import Format
 from connectory.transport.decoding import GZIP_MAGIC, BadBody, Meter, decode
 from connectory.transport.options import TransportOptions
@@ -185,3 +186,5 @@ FORMATS: Final[Mapping[str, Format]] = {
     "ndjson": Format("application/x-ndjson", unpacked(read_lines), write_lines),
     "xml": Format("application/xml", unpacked(read_xml), write_xml, textual=True, needs="xmltodict"),
 }
+# For answers whose type names a decimal: none of its digits is lost.
+PRECISE_JSON: Final = attrs.evolve(FORMATS["json"], read=unpacked(read_json_precisely))

@@ -17,7 +17,7 @@ from connectory.spec.expressions import Expression, compile_expression
 from connectory.spec.language import Does, Errors, Operation, Pager, Spec, effect
 from connectory.spec.naming import snake
 from connectory.spec.places import AnswerPath, parse_path
-from connectory.spec.typeexpr import ANY, ListOf, MapOf, Named, Scalar, TypeExpr
+from connectory.spec.typeexpr import ANY, ListOf, MapOf, Named, Scalar, TypeExpr, named_types
 from connectory.spec.words import Field, Records, Slot
 from connectory.values.reading import Read, Readers
 from connectory.values.writing import ValueFault, Write, Writers, write_plain_bytes
@@ -94,6 +94,7 @@ class Plan:
     errors: Errors
     limits: tuple[str, ...]
     idempotency_key: Slot | None = None
+    precise: bool = False  # its answers may hold fractions that no float is
 
     @property
     def many(self) -> bool:
@@ -185,7 +186,19 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
         errors=operation.errors or spec.errors,
         limits=operation.limits or (() if operation.steps else limits_of_all(spec)),
         idempotency_key=key,
+        precise=styles.answer == "json" and _holds_decimals(spec.types, operation.returns, set()),
     )
+
+
+def _holds_decimals(types: Mapping[str, Mapping[str, Field]], expression: TypeExpr, seen: set[str]) -> bool:
+    """Whether a decimal stands anywhere in a type."""
+    if isinstance(expression, ListOf | MapOf):
+        return _holds_decimals(types, expression.item if isinstance(expression, ListOf) else expression.value, seen)
+    if isinstance(expression, Scalar):
+        return expression.name == "decimal"
+    fresh = [named.name for named in named_types(expression) if named.name not in seen]
+    seen.update(fresh)
+    return any(_holds_decimals(types, field.type, seen) for name in fresh for field in types[name].values())
 
 
 def _records(operation: Operation, pager: Pager | None) -> Records | None:

@@ -26,6 +26,7 @@ operations:
   things.change: {patch: "/people/{id}", does: write, path: {id: int64}, body: part of Person}
   payments.create: {post: /payments, body: Card or Transfer by kind}
   payments.list: {get: /payments, records: ., returns: Payment}
+  invoices.list: {get: /invoices, records: ., returns: Invoice}
   orders.create: {post: /orders, fields: {state: one of open | closed | ..., size: one of s | m}}
   orders.list: {get: /orders, records: ., returns: Order}
   media.upload:
@@ -42,6 +43,8 @@ types:
   Card: {kind: one of card | debit!, number: str!, paid: datetime(unix)}
   Transfer: {kind: one of transfer!, iban: str!}
   Payment: {id: int! key, by: Card or Transfer by kind, fee: decimal(text)}
+  Invoice: {id: int! key, amount: decimal, ratio: float, lines: list of InvoiceLine}
+  InvoiceLine: {net: decimal}
   Order: {id: int! key, state: one of open | closed, sizes: list of one of s | m}
   About: {tags: list of str}
 """
@@ -127,6 +130,14 @@ def test_objects_are_read_by_their_own_type_and_new_kinds_are_kept_and_told(acme
     assert (found[3]["by"]["paid"].year, found[3]["fee"]) == (1970, Decimal("0.10"))
     assert found[4] == old[1]
     assert len(told) == 1
+
+
+def test_no_digit_of_a_decimal_is_lost(acme: Any, vendor: Vendor) -> None:
+    body = b'[{"id": 1, "amount": 12345678901234567.89, "ratio": 0.1, "lines": [{"net": 0.10}]}]'
+    vendor.reply = lambda ask: Answer(200, body, "application/json")
+    (found,) = acme.invoices.list()
+    assert (found["amount"], found["ratio"]) == (Decimal("12345678901234567.89"), 0.1)
+    assert str(found["lines"][0]["net"]) == "0.1"
 
 
 def test_a_value_that_is_new_is_kept_and_told_once(acme: Any, vendor: Vendor) -> None:
