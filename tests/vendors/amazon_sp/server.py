@@ -53,6 +53,8 @@ class AmazonSp(Emulator):
     """How often a report is still waiting or being made when it is asked for."""
     ends: str = "DONE"
     packed: bool = True
+    revoked: bool = False
+    """The seller has taken the app's rights away: no token is good any more."""
 
     issued: list[str] = attrs.field(init=False, factory=list)
     _good: set[str] = attrs.field(init=False, factory=set)
@@ -83,11 +85,10 @@ class AmazonSp(Emulator):
         token = ask.header("x-amz-access-token")
         if token is None:
             raise no(403, "MissingAuthenticationToken", "Access to requested resource is denied.")
-        if token not in self._good:
+        if token not in self._good or self.revoked:
             expired = "The access token you provided has expired."
-            words = (
-                expired if token in self.issued else "The access token you provided is revoked, malformed or invalid."
-            )
+            bad = "The access token you provided is revoked, malformed or invalid."
+            words = expired if token in self.issued and not self.revoked else bad
             raise no(403, "Unauthorized", "Access to requested resource is denied.", words)
         try:
             act, at = self._routes.find(ask.method, ask.path)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
-from connectory import Connector, Denied, Failed, LimitReached, Parts, Rejected, Unavailable
+from connectory import ArgumentError, Connector, Denied, Failed, LimitReached, Parts, Rejected, Unavailable
 from connectory.clock import ManualClock
 from connectory.connecting import open_spec
 from connectory.recipes.sync import run_recipe
@@ -21,6 +22,7 @@ KEYS = {"client_id": CLIENT, "client_secret": CLIENT_SECRET, "refresh_token": RE
 LISTINGS = "GET_MERCHANT_LISTINGS_ALL_DATA"
 HEADERS = {"x-amz-access-token": "Atza|access-1", "Host": "sellingpartnerapi-na.amazon.com"}
 ASKED = {"report_type": LISTINGS, "marketplace_ids": [MARKET]}
+START, END = "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"
 LINES = [
     {"sku": "A-1", "asin": "B00X", "price": "9.50", "quantity": "3"},
     {"sku": "B-2", "asin": "B00Y", "price": "12.00", "quantity": None},
@@ -51,10 +53,10 @@ LOGGED_IN = Sent(
 )
 CREATED = Sent(
     "POST /reports/2021-06-30/reports",
-    {"reportType": LISTINGS, "marketplaceIds": [MARKET], "dataStartTime": "2026-11-01T00:00:00Z"},
+    {"reportType": LISTINGS, "marketplaceIds": [MARKET], "dataStartTime": START, "dataEndTime": END},
     headers=HEADERS,
 )
-START = "2026-11-01T00:00:00Z"
+OPTIONS = {"reportOptions": {"custom": "true"}}
 
 
 def fetched(document: str) -> Sent:
@@ -63,16 +65,24 @@ def fetched(document: str) -> Sent:
 
 CALLS = {
     "reports.list": Call(
-        {"report_types": [LISTINGS, "GET_FLAT_FILE_OPEN_LISTINGS_DATA"], "processing_statuses": ["FATAL"]},
+        {
+            "report_types": [LISTINGS, "GET_FLAT_FILE_OPEN_LISTINGS_DATA"],
+            "processing_statuses": ["FATAL"],
+            "marketplace_ids": [MARKET],
+            "created_since": START,
+            "created_until": END,
+        },
         [
             LOGGED_IN,
             get(
-                f"reports?reportTypes={LISTINGS},GET_FLAT_FILE_OPEN_LISTINGS_DATA&processingStatuses=FATAL&pageSize=100"
+                f"reports?reportTypes={LISTINGS},GET_FLAT_FILE_OPEN_LISTINGS_DATA&processingStatuses=FATAL"
+                f"&marketplaceIds={MARKET}&createdSince={START}&createdUntil={END}&pageSize=100"
             ),
         ],
     ),
     "reports.create": Call(
-        {"report_type": LISTINGS, "marketplace_ids": [MARKET], "data_start_time": START}, [LOGGED_IN, CREATED]
+        {**ASKED, "data_start_time": START, "data_end_time": END, "report_options": OPTIONS["reportOptions"]},
+        [LOGGED_IN, attrs.evolve(CREATED, body={**CREATED.body, **OPTIONS})],
     ),
     "reports.get": Call({"report_id": "50007"}, [LOGGED_IN, get("reports/50007")]),
     "documents.get": Call({"document_id": "amzn1.tortuga.7"}, [LOGGED_IN, get("documents/amzn1.tortuga.7")]),
@@ -81,7 +91,7 @@ CALLS = {
         [fetched("amzn1.tortuga.7")],
     ),
     "reports.run": Call(
-        {**ASKED, "start": START},
+        {**ASKED, "start": START, "end": END},
         [
             LOGGED_IN,
             CREATED,
@@ -122,11 +132,28 @@ def test_a_token_that_expires_in_mid_list_is_renewed_though_the_status_is_403(
     assert [exchange.status for exchange in vendor.requests()] == [200, 200, 403, 200, 200, 200]
 
 
-def test_the_usage_plan_is_kept(amazon: Connector, vendor: AmazonSp, clock: ManualClock) -> None:
-    for _ in range(17):
-        amazon.reports.create(report_type=LISTINGS, marketplace_ids=[MARKET])
-    assert {exchange.status for exchange in vendor.requests("reports")} == {202}
-    assert 119 <= sum(clock.slept) <= 125
+@pytest.mark.parametrize(
+    ("operation", "given", "burst", "rate"),
+    [
+        ("reports.list", {"report_types": [LISTINGS], "processing_statuses": ["FATAL"]}, 10, 0.0222),
+        ("reports.create", ASKED, 15, 0.0167),
+        ("reports.get", {"report_id": "50007"}, 15, 2),
+        ("documents.get", {"document_id": "amzn1.tortuga.7"}, 15, 0.0167),
+    ],
+)
+def test_the_usage_plan_of_each_operation_is_kept_and_used(
+    amazon: Connector,
+    vendor: AmazonSp,
+    clock: ManualClock,
+    operation: str,
+    given: dict[str, Any],
+    burst: int,
+    rate: float,
+) -> None:
+    for _ in range(burst + 6):
+        run(amazon, operation, given)
+    assert {exchange.status for exchange in vendor.requests("reports")} <= {200, 202}
+    assert sum(clock.slept) == pytest.approx(6 / rate, rel=0.01)
 
 
 def test_what_is_refused_for_the_quota_is_sent_again(amazon: Connector, vendor: AmazonSp, clock: ManualClock) -> None:
@@ -140,6 +167,12 @@ def test_refusals_are_told_in_the_vendors_words(amazon: Connector, vendor: Amazo
     with pytest.raises(Rejected, match="Report type GET_NOTHING is not supported") as caught:
         amazon.reports.create(report_type="GET_NOTHING", marketplace_ids=[MARKET])
     assert caught.value.code == "InvalidInput"
+    with pytest.raises(ArgumentError, match="report_types"):
+        amazon.reports.list()
+    vendor.revoked = True
+    with pytest.raises(Denied, match="Access to requested resource is denied"):
+        amazon.reports.get(report_id="50007")
+    assert vendor.issued == ["Atza|access-1"]
     stranger = meet(vendor.url, **{**KEYS, "refresh_token": "Atzr|revoked"})
     with pytest.raises(Denied) as denied:
         stranger.reports.get(report_id="50007")
@@ -214,9 +247,19 @@ def test_a_list_that_broke_off_goes_on_by_its_token(
     assert [exchange.query for exchange in vendor.requests("GET")] == [(("nextToken", "token-2"),)]
 
 
-def test_another_region_is_another_host(vendor: AmazonSp, meet: Meet) -> None:
-    meet(vendor.url, server="eu", **KEYS).reports.get(report_id="50007")
-    assert [exchange.header("Host") for exchange in vendor.requests()] == [LOGIN, "sellingpartnerapi-eu.amazon.com"]
+@pytest.mark.parametrize("region", ["eu", "fe"])
+def test_another_region_is_another_host(vendor: AmazonSp, meet: Meet, region: str) -> None:
+    report = meet(vendor.url, server=region, **KEYS).reports.get(report_id="50007")
+    assert report["createdTime"].isoformat() == "2026-09-21T21:13:20+00:00"
+    hosts = [exchange.header("Host") for exchange in vendor.requests()]
+    assert hosts == [LOGIN, f"sellingpartnerapi-{region}.amazon.com"]
+
+
+def test_a_lost_answer_is_asked_for_again(amazon: Connector, vendor: AmazonSp) -> None:
+    vendor.drop(match="GET", times=2)
+    assert list(amazon.reports.run(**ASKED)) == LINES
+    vendor.drop(match="GET /amzn1")
+    assert list(amazon.reports.run(**ASKED)) == LINES
 
 
 def test_the_command_line_knows_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

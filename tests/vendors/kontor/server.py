@@ -31,8 +31,11 @@ class Kontor(Emulator):
     skewed: int = 0
     """So many requests are looked at a minute too late."""
     throttled: int = 0
+    rate: int = 10
+    """Requests a second."""
 
     orders: list[Record] = attrs.field(init=False, factory=list)
+    _asked: list[float] = attrs.field(init=False, factory=list)
     _routes: Routes = attrs.field(init=False, factory=Routes)
 
     def __attrs_post_init__(self) -> None:
@@ -45,8 +48,10 @@ class Kontor(Emulator):
             self._store({"symbol": "ETH-EUR", "amount": f"0.{number + 1:03}", "clientOrderId": f"old-{number}"})
 
     def answer(self, ask: Ask) -> Answer:
-        if self.throttled:
-            self.throttled -= 1
+        now = self.clock.now()
+        self._asked = [*(at for at in self._asked if now - at < 1), now]
+        if self.throttled or len(self._asked) > self.rate:
+            self.throttled = max(0, self.throttled - 1)
             slow = Answer.json({"code": "RATE_LIMITED", "message": "Too many requests."}, 429)
             raise Refused(attrs.evolve(slow, headers=(("Retry-After", "1"),)))
         self._check_signature(ask)

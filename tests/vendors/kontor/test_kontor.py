@@ -14,7 +14,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from connectory import Connector, Denied, Missing, Rejected, SpecError
+from connectory import ArgumentError, Connector, Denied, Missing, Rejected, SpecError
 from connectory.clock import ManualClock
 from connectory.connecting import open_spec
 from vendors.calling import Call, Sent, assert_sent, lies_in, run
@@ -61,9 +61,13 @@ def test_all_operations_are_called(project: Path) -> None:
 def test_a_list_is_read_to_its_end_each_page_signed_for_itself(kontor: Connector, vendor: Kontor) -> None:
     orders = list(kontor.orders.list(status="open"))
     assert [order["id"] for order in orders] == [f"o-{number}" for number in range(1, 251)]
-    assert orders[0]["amount"] == Decimal("0.001")
+    assert (orders[0]["amount"], orders[0]["createdAt"].isoformat()) == (Decimal("0.001"), "2027-01-15T08:00:00+00:00")
     assert [exchange.argument("offset") for exchange in vendor.requests()] == ["0", "100", "200"]
     assert len({exchange.header("X-Signature") for exchange in vendor.requests()}) == 3
+
+
+def test_one_order_is_the_same_as_in_the_list(kontor: Connector) -> None:
+    assert kontor.orders.get(id="o-1") == next(iter(kontor.orders.list()))
 
 
 def test_what_is_sent_again_is_signed_anew(kontor: Connector, vendor: Kontor, clock: ManualClock) -> None:
@@ -74,6 +78,13 @@ def test_what_is_sent_again_is_signed_anew(kontor: Connector, vendor: Kontor, cl
     assert len({exchange.header("X-Signature") for exchange in sent}) == 5
     assert len({exchange.header("X-Timestamp") for exchange in sent[:3]}) == 3
     assert clock.slept[0] >= 1
+
+
+def test_the_keys_rate_is_kept_and_used(kontor: Connector, vendor: Kontor, clock: ManualClock) -> None:
+    for _ in range(35):
+        kontor.orders.get(id="o-7")
+    assert {exchange.status for exchange in vendor.requests()} == {200}
+    assert 2.9 <= sum(clock.slept) <= 3.5
 
 
 def test_a_time_that_leaves_the_window_in_mid_list_costs_a_try(kontor: Connector, vendor: Kontor) -> None:
@@ -88,7 +99,7 @@ def test_a_write_whose_answer_is_lost_is_done_once(kontor: Connector, vendor: Ko
     vendor.drop(match="POST", after_applying=True)
     made = kontor.orders.create(**ORDER)
     assert [order["id"] for order in vendor.orders[250:]] == [made["id"]]
-    assert len(vendor.requests("POST")) == 2
+    assert (len(vendor.requests("POST")), made["amount"]) == (2, Decimal("0.10"))
     assert kontor.orders.create(**ORDER)["id"] != made["id"]
 
 
@@ -96,6 +107,8 @@ def test_refusals_are_told_in_the_vendors_words(kontor: Connector, vendor: Konto
     with pytest.raises(Rejected, match="amount: is more than you hold") as caught:
         kontor.orders.create(**{**ORDER, "amount": "1000.01"})
     assert caught.value.code == "INSUFFICIENT_FUNDS"
+    with pytest.raises(ArgumentError, match="symbol"):
+        kontor.orders.create(amount="1")
     with pytest.raises(Missing, match="There is no such order"):
         kontor.orders.get(id="o-0")
     with pytest.raises(Denied, match="The signature does not fit") as denied:

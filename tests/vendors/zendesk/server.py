@@ -40,7 +40,9 @@ class Zendesk(Emulator):
     """So many writes collide with another's."""
     polls: int = 3
     """How often a job is still queued or working when it is asked for."""
-    jobs_fail: bool = False
+    jobs_end: str = "completed"
+    """What becomes of a job: completed, failed or killed."""
+    forbidden: bool = False
     queued_elsewhere: int = 0
     """Jobs of others that wait or run in this account; one ends each time that it is looked at."""
 
@@ -73,9 +75,14 @@ class Zendesk(Emulator):
     # One request --------------------------------------------------------------------------------------------------
 
     def answer(self, ask: Ask) -> Answer:
+        if ask.header("Host") != "acme.zendesk.com" and "127.0.0.1" not in (ask.header("Host") or ""):
+            raise no(404, "InvalidEndpoint", "Not found")
         if ask.route == "POST /oauth/tokens":
             return self._grant(ask)
         self._check_credentials(ask)
+        if self.forbidden:
+            told = {"title": "Forbidden", "message": "You do not have access to this page."}
+            raise Refused(Answer.json({"error": told}, 403))
         if self.throttled:
             self.throttled -= 1
             raise no(429, "RateLimited", "Number of allowed API requests per minute exceeded", (("Retry-After", "13"),))
@@ -204,8 +211,8 @@ class Zendesk(Emulator):
         if job["left"] > 0:
             job["status"] = "queued" if job["left"] == self.polls else "working"
         elif job["status"] in ("queued", "working"):
-            if self.jobs_fail:
-                job |= {"status": "failed", "message": "The job could not be run."}
+            if self.jobs_end != "completed":
+                job |= {"status": self.jobs_end, "message": "The job could not be run."}
             else:
                 results = [self._update(one, index) for index, one in enumerate(job["given"])]
                 job |= {"status": "completed", "progress": job["total"], "results": results}

@@ -87,9 +87,12 @@ def test_a_list_goes_on_while_there_is_more(zendesk: Connector, vendor: Zendesk)
 def test_an_export_ends_with_the_stream_and_keeps_to_ten_a_minute(
     zendesk: Connector, vendor: Zendesk, clock: ManualClock
 ) -> None:
+    vendor.tickets[35003]["status"] = "deleted"
+    tickets = []
     for _ in range(4):
         tickets = list(zendesk.tickets.export(start_time=START))
         assert [ticket["id"] for ticket in tickets] == list(range(35000, 37500))
+    assert tickets[0]["updated_at"].isoformat() == "2027-01-15T07:17:19+00:00"
     assert {exchange.status for exchange in vendor.requests()} == {200}
     assert len(vendor.requests()) == 12
     assert sum(clock.slept) >= 59
@@ -129,11 +132,12 @@ def test_a_ticket_whose_answer_is_lost_is_made_once(zendesk: Connector, vendor: 
     vendor.drop(match="POST", after_applying=True, skip=1)
     ticket = zendesk.tickets.create(ticket={"subject": "Once", "comment": {"body": "Hello"}})
     assert [one["id"] for one in vendor.tickets.values() if one["subject"] == "Once"] == [ticket["id"]]
+    assert ticket["updated_at"].timestamp() == pytest.approx(vendor.clock.now(), abs=60)
     assert len({exchange.header("Idempotency-Key") for exchange in vendor.requests("POST")}) == 1
     assert [exchange.status for exchange in vendor.requests("POST")] == [409, 0, 201]
 
 
-def test_a_refusal_tells_the_field(zendesk: Connector) -> None:
+def test_a_refusal_tells_the_field(zendesk: Connector, vendor: Zendesk) -> None:
     with pytest.raises(
         Rejected, match="Record validation errors; base: Description: cannot be blank; BlankValue"
     ) as caught:
@@ -141,6 +145,10 @@ def test_a_refusal_tells_the_field(zendesk: Connector) -> None:
     assert (caught.value.code, caught.value.status) == ("RecordInvalid", 422)
     with pytest.raises(Rejected, match="Too recent start_time"):
         list(zendesk.tickets.export(start_time="2027-01-15T08:00:00Z"))
+    vendor.forbidden = True
+    with pytest.raises(Denied, match="You do not have access to this page") as denied:
+        zendesk.users.me()
+    assert denied.value.code == "Forbidden"
 
 
 def test_changes_are_sent_as_jobs_whose_results_tell_each_ticket(
@@ -154,17 +162,27 @@ def test_changes_are_sent_as_jobs_whose_results_tell_each_ticket(
         (35005, "TicketUpdateFailed", "Status: closed prevents ticket update"),
         (1, "TicketNotFound", "Ticket does not exist"),
     ]
-    assert len(vendor.requests("update_many")) == 3
+    assert [len(exchange.json()["tickets"]) for exchange in vendor.requests("update_many")] == [100, 100, 50]
     assert len(vendor.requests("job_statuses")) == 12
     assert clock.slept.count(2.0) == 9
     assert sum(ticket["status"] == "solved" for ticket in vendor.tickets.values()) == 248
 
 
-def test_of_a_job_that_failed_nobody_knows(zendesk: Connector, vendor: Zendesk) -> None:
-    vendor.jobs_fail = True
+@pytest.mark.parametrize("end", ["failed", "killed"])
+def test_of_a_job_that_failed_nobody_knows(zendesk: Connector, vendor: Zendesk, end: str) -> None:
+    vendor.jobs_end = end
     delivery = zendesk.tickets.update_many([CHANGE])
     assert str(delivery.accounts) == "1 read = 0 delivered + 1 unknown"
-    assert "job_statuses.get says job_status.status: failed" in delivery.unknown[0].words
+    assert f"job_statuses.get says job_status.status: {end}" in delivery.unknown[0].words
+
+
+def test_a_lost_answer_is_asked_for_again(zendesk: Connector, vendor: Zendesk) -> None:
+    vendor.drop(match="PUT", after_applying=True)
+    assert str(zendesk.tickets.update_many([CHANGE]).accounts) == "1 read = 1 delivered"
+    vendor.drop(match="GET", times=2)
+    assert zendesk.users.me()["id"] == 900
+    vendor.drop(match="GET", skip=1)
+    assert len(list(zendesk.tickets.export(start_time=START))) == 2500
 
 
 def test_a_full_queue_of_jobs_is_waited_for(zendesk: Connector, vendor: Zendesk) -> None:
