@@ -25,7 +25,28 @@ ACCESS_TOKEN = "shpat_0d1f5c1c2a"
 CLIENT, CLIENT_SECRET = "app-client-id", "shpss_9a7d21"
 MOST, RESTORED = 2000.0, 100.0  # points: the standard plan's bucket, and what comes back a second
 MUTATION_COST = 10
-FILES = "storage.googleapis.com"
+NAME, FILES = "shop.myshopify.com", "storage.googleapis.com"
+
+# The part of the schema that is served: of each root its kind, the types of its variables, and every name that may
+# stand in its selection.
+TYPES: Mapping[str, tuple[str, Mapping[str, str], str]] = {
+    "products": (
+        "query",
+        {"first": "Int!", "after": "String", "query": "String"},
+        "first after query sortKey UPDATED_AT nodes id title status updatedAt pageInfo hasNextPage endCursor",
+    ),
+    "metafieldsSet": (
+        "mutation",
+        {"metafields": "[MetafieldsSetInput!]!"},
+        "metafields id key userErrors field message code elementIndex",
+    ),
+    "bulkOperationRunQuery": (
+        "mutation",
+        {"query": "String!"},
+        "query bulkOperation id status userErrors field message code",
+    ),
+    "node": ("query", {"id": "ID!"}, "id on BulkOperation status errorCode objectCount url"),
+}
 
 Resolver = Callable[[Mapping[str, Any]], tuple[Any, int]]
 
@@ -37,6 +58,7 @@ class Shopify(Emulator):
     products: list[Record] = attrs.field(factory=list)
     available: float = MOST
     """Points in the bucket, when it was last looked at."""
+    most_a_query: int = 1000
     scopes: frozenset[str] = frozenset({"read_products", "write_products"})
     polls: int = 3
     """How often a bulk operation is still running when it is asked for."""
@@ -64,6 +86,8 @@ class Shopify(Emulator):
     def answer(self, ask: Ask) -> Answer:
         if ask.header("Host") == FILES:
             return self._file(ask)
+        if ask.header("Host") != NAME and "127.0.0.1" not in (ask.header("Host") or ""):
+            raise Refused(Answer.json({"errors": "Not Found"}, 404))
         if ask.route == "POST /admin/oauth/access_token":
             return self._grant(ask)
         if ask.header("X-Shopify-Access-Token") not in self._good | {ACCESS_TOKEN}:
@@ -89,27 +113,26 @@ class Shopify(Emulator):
 
     def _execute(self, document: str, variables: Mapping[str, Any]) -> Answer:
         head, root, body = parsed(document)
-        declared = set(re.findall(r"\$(\w+):", head))
-        required = set(re.findall(r"\$(\w+): [^,)]*!(?=[,)])", head))
-        used = set(re.findall(r"\$(\w+)", body))
-        if declared != used or not required <= set(variables) <= declared:
-            return self._errors(
-                f"Variable ${(used ^ declared) or (required ^ set(variables))} is a problem", "undefined"
-            )
+        if (problem := wrong_with(head, root, body, variables)) is not None:
+            return self._errors(problem, "undefinedField")
         resolvers: Mapping[str, Resolver] = {
             "products": self._products,
             "metafieldsSet": self._set_metafields,
             "bulkOperationRunQuery": self._run_query,
             "node": self._node,
         }
-        if root not in resolvers:
-            return self._errors(f"Field '{root}' doesn't exist on type 'QueryRoot'", "undefinedField")
         wanted = 2 + variables.get("first", 0) if root == "products" else MUTATION_COST if "mutation" in head else 1
+        if wanted > self.most_a_query:
+            return self._errors(
+                f"Query cost is {wanted}, which exceeds the single query max", "MAX_COST_EXCEEDED", wanted
+            )
         if wanted > self._refilled():
             return self._errors("Throttled", "THROTTLED", wanted)
         if "read_products" not in self.scopes:
             return self._errors(f"Access denied for {root} field.", "ACCESS_DENIED", wanted)
         data, cost = resolvers[root](variables)
+        if root == "products":
+            data = selected(data, body)
         self.available -= cost
         return Answer.json({"data": {root: data}, "extensions": self._cost(wanted, cost)})
 
@@ -208,6 +231,33 @@ def parsed(document: str) -> tuple[str, str, str]:
     if found is None or document.count("{") != document.count("}"):
         raise Refused(Answer.json({"errors": [{"message": "Parse error", "extensions": {"code": "parseError"}}]}))
     return found[1], found[2], found[3]
+
+
+def wrong_with(head: str, root: str, body: str, variables: Mapping[str, Any]) -> str | None:
+    """What the schema does not know of a document and its variables."""
+    if root not in TYPES:
+        return f"Field '{root}' doesn't exist on type 'QueryRoot'"
+    kind, types, names = TYPES[root]
+    declared = dict(re.findall(r"\$(\w+): ([\[\]\w!]+)", head))
+    if head.partition("(")[0].strip() != kind or any(types.get(name) != said for name, said in declared.items()):
+        return f"a {kind} takes {types}, not {declared}"
+    if set(re.findall(r"\$(\w+)", body)) != set(declared) or not set(variables) <= set(declared):
+        return "a variable is declared and not used, or used and not declared"
+    if any(said.endswith("!") and variables.get(name) is None for name, said in declared.items()):
+        return "a variable that must be given is not"
+    unknown = set(re.findall(r"\w+", re.sub(r"\$\w+", "", body))) - set(names.split())
+    return f"Field '{sorted(unknown)[0]}' doesn't exist" if unknown else None
+
+
+def selected(data: Record, body: str) -> Record:
+    """Of the nodes and of pageInfo what the document asks for."""
+    asked = {name: inner.split() for name, inner in re.findall(r"(nodes|pageInfo) \{([^{}]*)\}", body)}
+    made: Record = {}
+    if "nodes" in asked:
+        made["nodes"] = [{name: node[name] for name in asked["nodes"]} for node in data["nodes"]]
+    if "pageInfo" in asked:
+        made["pageInfo"] = {name: data["pageInfo"][name] for name in asked["pageInfo"]}
+    return made
 
 
 def told(message: str, code: str, index: int | None, *field: str) -> Record:

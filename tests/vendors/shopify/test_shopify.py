@@ -93,6 +93,7 @@ def test_all_operations_are_called(project: Path) -> None:
 def test_a_connection_is_read_to_its_end(shopify: Connector, vendor: Shopify) -> None:
     products = list(shopify.products.list())
     assert [product["title"] for product in products] == [f"Hat {number}" for number in range(600)]
+    assert set(products[0]) == {"id", "title", "status", "updatedAt"}
     assert products[0]["updatedAt"].isoformat() == "2026-09-21T14:13:20+00:00"
     assert [variables.get("after") for _, variables in sent(vendor)] == [None, "250", "500"]
 
@@ -123,7 +124,11 @@ def test_refusals_are_told_though_their_status_is_200(shopify: Connector, vendor
     with pytest.raises(Denied, match="Invalid API key or access token"):
         list(meet(vendor.url, shop="shop", access_token="shpat_wrong").products.list())
     vendor.scopes = frozenset()
-    with pytest.raises(Denied, match="Access denied for products field"):
+    with pytest.raises(Denied, match="Access denied for products field") as denied:
+        list(shopify.products.list())
+    assert denied.value.code == "ACCESS_DENIED"
+    vendor.most_a_query = 100
+    with pytest.raises(Denied, match="exceeds the single query max"):
         list(shopify.products.list())
 
 
