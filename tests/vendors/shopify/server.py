@@ -62,7 +62,8 @@ class Shopify(Emulator):
     scopes: frozenset[str] = frozenset({"read_products", "write_products"})
     polls: int = 3
     """How often a bulk operation is still running when it is asked for."""
-    bulk_fails: bool = False
+    bulk_ends: str = "COMPLETED"
+    """What becomes of a bulk operation: COMPLETED, FAILED, CANCELED or EXPIRED."""
     bulk_finds: bool = True
     busy_until: float = 0.0
     """Until then an export that somebody else has started is under way."""
@@ -200,7 +201,7 @@ class Shopify(Emulator):
         if bulk["left"] > 0:
             bulk["status"] = "RUNNING"
         elif bulk["status"] in ("CREATED", "RUNNING"):
-            bulk |= {"status": "FAILED", "errorCode": "TIMEOUT"} if self.bulk_fails else self._completed()
+            bulk |= self._completed() if self.bulk_ends == "COMPLETED" else {"status": self.bulk_ends}
         bulk["left"] -= 1
         return {name: value for name, value in bulk.items() if name != "left"}, 1
 

@@ -143,6 +143,7 @@ def test_of_an_atomic_batch_the_bad_are_told_and_the_others_sent_again(shopify: 
         (51, "INVALID", "Owner does not exist."),
     ]
     assert len(vendor.metafields) == 58
+    assert [len(variables["metafields"]) for _, variables in sent(vendor)] == [25, 24, 25, 10, 9]
 
 
 def test_an_export_is_polled_and_its_lines_are_records(shopify: Connector, vendor: Shopify, clock: ManualClock) -> None:
@@ -160,10 +161,16 @@ def test_an_export_that_finds_nothing_is_empty_and_one_that_fails_is_an_error(
 ) -> None:
     vendor.bulk_finds = False
     assert list(shopify.bulk.run(query=HATS)) == []
-    vendor.bulk_fails = True
-    with pytest.raises(Failed, match=r"bulk\.get says data\.node\.status: FAILED"):
-        list(shopify.bulk.run(query=HATS))
+    for end in ("FAILED", "CANCELED", "EXPIRED"):
+        vendor.bulk_ends = end
+        with pytest.raises(Failed, match=rf"bulk\.get says data\.node\.status: {end}"):
+            list(shopify.bulk.run(query=HATS))
     assert vendor.requests("GET") == []
+
+
+def test_an_export_may_be_started_and_looked_at_by_hand(shopify: Connector) -> None:
+    assert shopify.bulk.start(query=HATS) == {"id": BULK, "status": "CREATED"}
+    assert shopify.bulk.get(id=BULK)["status"] == "RUNNING"
 
 
 def test_another_export_under_way_is_waited_for(shopify: Connector, vendor: Shopify, clock: ManualClock) -> None:
