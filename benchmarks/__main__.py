@@ -19,14 +19,14 @@ def main() -> int:
     """0 when every row was measured, whether or not its bar was met; 1 when a program did not do its work."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[[], *(row.name for row in ROWS)], metavar="ROW")
-    parser.add_argument("--rounds", type=int, default=7, help="how often each side runs (7)")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the size, three rounds")
+    parser.add_argument("--rounds", type=int, help="how often each side runs (7, or 3 where it must be quick)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the sizes, to see that it works")
     parser.add_argument("--write", action="store_true", help="put the rows measured into docs/performance.*")
     given = parser.parse_args()
     failed = 0
     measured = []
     with tempfile.TemporaryDirectory(prefix="connectory-bench-") as folder, vendor() as address:
-        stage = Stage(address, Path(folder), 3 if given.quick else given.rounds, given.quick)
+        stage = Stage(address, Path(folder), given.rounds or (3 if given.quick else 7), given.quick)
         top = ceiling(address)
         print(f"the server alone: {top['pages_per_second']:.0f} pages a second, {top['megabytes_per_second']:.0f} MB/s")
         for row in [row for row in ROWS if not given.rows or row.name in given.rows]:

@@ -36,8 +36,25 @@ class Program:
 
     words: Sequence[str]
     check: Check = lambda folder: True  # whether its work is done, in that folder
+    prepare: Callable[[Path], object] = lambda folder: None  # before it is run, there
     environment: Mapping[str, str] = {}
     speaks: bool = False  # its last line is JSON, measured by itself
+
+
+def settings(base: str, connector: str = "bench") -> dict[str, str]:
+    """Of that connector, as the environment gives them."""
+    prefix = f"CONNECTORY_{connector.upper()}"
+    return {f"{prefix}_KEY": "secret", f"{prefix}_API_KEY": "secret", f"{prefix}_SERVER": base}
+
+
+def by_hand(name: str, *words: str) -> list[str]:
+    """The words that run a program of benchmarks/hand."""
+    return [sys.executable, str(HERE / "hand" / f"{name}.py"), *words]
+
+
+def ours(name: str, *words: str) -> list[str]:
+    """The words that run a program of benchmarks/project, which calls Connectory from Python."""
+    return [sys.executable, f"{name}.py", *words]
 
 
 @attrs.frozen
@@ -106,6 +123,7 @@ class Stage:
         folder = self.folder / "run"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(HERE / "project", folder)
+        program.prepare(folder)
         report = self.folder / "usage.json"
         before = self.server_cpu()
         done = subprocess.run(
@@ -131,14 +149,16 @@ class Stage:
         return {"HOME": home} | {f"XDG_{name}_HOME": f"{home}/{name}" for name in ("STATE", "CACHE", "CONFIG", "DATA")}
 
 
-def alternate(stage: Stage, ours: Program, by_hand: Program, measure: Measure = "cpu", **peers: Program) -> Result:
+def sides_of(runs: Sequence[Usage]) -> Mapping[str, Spread]:
+    """What a side took in all its rounds."""
+    return {key: Spread.of([each[key] for each in runs]) for key in runs[0] if key != "server"}
+
+
+def alternate(stage: Stage, mine: Program, other: Program, measure: Measure = "cpu", **peers: Program) -> Result:
     """Each side once a round; the ratio is that of two neighbours, so that a loaded machine slows both."""
-    programs = {"ours": ours, "by hand": by_hand, **peers}
+    programs = {"ours": mine, "by hand": other, **peers}
     rounds = [{name: stage.run(program) for name, program in programs.items()} for _ in range(stage.rounds)]
-    sides = {
-        name: {key: Spread.of([each[name][key] for each in rounds]) for key in rounds[0][name] if key != "server"}
-        for name in programs
-    }
+    sides = {name: sides_of([each[name] for each in rounds]) for name in programs}
     ratios = [each["ours"][measure] / each["by hand"][measure] for each in rounds]
     busy = max(median(each[name]["server"] for each in rounds) for name in programs)
     return Result(Spread.of(ratios), sides, busy)

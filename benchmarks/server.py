@@ -6,6 +6,8 @@ so that one server does for all rows: `/{records}/{milliseconds of delay}/...`, 
 GET  .../token?key=...      a bearer token, as text
 GET  .../records?page=N     500 records, for the bearer
 GET  .../things/N           one small object, for anybody
+GET  .../limited/START/SPEED/things/N   the same, a hundred in any minute of a clock that runs SPEED times as fast
+GET  .../limited/START/SPEED/spent      {"accepted": in its first three minutes, "refused": N}
 POST .../                   takes anything, and says how many `"user_id"` it saw
 GET  /usage                 what this process has spent: {"cpu": seconds, "requests": number}
 """
@@ -54,6 +56,29 @@ def answer(body: bytes, content_type: bytes = b"application/json", status: bytes
     return head + body
 
 
+class Spent:
+    """A hundred calls in any minute of a quick clock, judged as they arrive."""
+
+    def __init__(self, start: float, speed: float) -> None:
+        self._start, self._speed = start, speed
+        self._arrivals: list[float] = []
+        self.refused = 0
+
+    @property
+    def accepted(self) -> int:
+        """In the first three minutes."""
+        return sum(0 <= arrival < 180 for arrival in self._arrivals)
+
+    def allow(self) -> bool:
+        """Whether one that arrives now is within the limit; counts it."""
+        now = (time.time() - self._start) * self._speed
+        if sum(arrival > now - 60 for arrival in self._arrivals) >= 100:
+            self.refused += 1
+            return False
+        self._arrivals.append(now)
+        return True
+
+
 class Vendor:
     """What it answers, as bytes; the same for every connection."""
 
@@ -63,6 +88,7 @@ class Vendor:
             [record(number) for number in range(PAGE)], ensure_ascii=False, separators=(",", ":")
         ).encode()
         self._pages: dict[int, bytes] = {}
+        self._spent: dict[bytes, Spent] = {}
 
     def respond(self, head: bytes, body: bytes) -> tuple[bytes, float]:
         """The answer to a request, and the seconds after which it is sent."""
@@ -76,6 +102,8 @@ class Vendor:
         if method == b"POST":
             said = b'{"code": 201, "message": "%d items have been successfully ingested"}' % body.count(b'"user_id"')
             return answer(said, status=b"201 Created"), seconds
+        if path.startswith(b"limited/"):
+            return self._limited(path), seconds
         if path.startswith(b"things/"):
             return answer(b'{"id": %s, "name": "Ada Lovelace", "active": true}' % path[7:]), seconds
         if path.startswith(b"token"):
@@ -84,6 +112,15 @@ class Vendor:
             return answer(b'{"message": "no bearer"}', status=b"401 Unauthorized"), 0
         number = path.partition(b"page=")[2].partition(b"&")[0]
         return self._page(int(records)).replace(_PAGE_DIGITS, number.zfill(6)), seconds
+
+    def _limited(self, path: bytes) -> bytes:
+        _, start, speed, what = path.split(b"/", 3)
+        spent = self._spent.setdefault(start, Spent(float(start), float(speed)))
+        if what == b"spent":
+            return answer(json.dumps({"accepted": spent.accepted, "refused": spent.refused}).encode())
+        if not spent.allow():
+            return answer(b'{"message": "too many"}', status=b"429 Too Many Requests")
+        return answer(b'{"id": %s, "name": "Ada Lovelace", "active": true}' % what[7:])
 
     def _page(self, records: int) -> bytes:
         """A page of so many records in all, its number still to be filled in."""

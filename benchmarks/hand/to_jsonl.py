@@ -1,4 +1,4 @@
-"""The records of a list, one a line: what one writes by hand. `python jsonl.py BASE FILE`"""
+"""The records of a list, one a line: what one writes by hand. `python to_jsonl.py BASE FILE`"""
 
 import sys
 
