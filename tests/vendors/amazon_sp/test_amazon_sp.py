@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ LISTINGS = "GET_MERCHANT_LISTINGS_ALL_DATA"
 HEADERS = {"x-amz-access-token": "Atza|access-1", "Host": "sellingpartnerapi-na.amazon.com"}
 ASKED = {"report_type": LISTINGS, "marketplace_ids": [MARKET]}
 START, END = "2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z"
+FROM, TO = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
 LINES = [
     {"sku": "A-1", "asin": "B00X", "price": "9.50", "quantity": "3"},
     {"sku": "B-2", "asin": "B00Y", "price": "12.00", "quantity": None},
@@ -69,8 +71,8 @@ CALLS = {
             "report_types": [LISTINGS, "GET_FLAT_FILE_OPEN_LISTINGS_DATA"],
             "processing_statuses": ["FATAL"],
             "marketplace_ids": [MARKET],
-            "created_since": START,
-            "created_until": END,
+            "created_since": FROM,
+            "created_until": TO,
         },
         [
             LOGGED_IN,
@@ -81,7 +83,7 @@ CALLS = {
         ],
     ),
     "reports.create": Call(
-        {**ASKED, "data_start_time": START, "data_end_time": END, "report_options": OPTIONS["reportOptions"]},
+        {**ASKED, "data_start_time": FROM, "data_end_time": TO, "report_options": OPTIONS["reportOptions"]},
         [LOGGED_IN, attrs.evolve(CREATED, body={**CREATED.body, **OPTIONS})],
     ),
     "reports.get": Call({"report_id": "50007"}, [LOGGED_IN, get("reports/50007")]),
@@ -91,7 +93,7 @@ CALLS = {
         [fetched("amzn1.tortuga.7")],
     ),
     "reports.run": Call(
-        {**ASKED, "start": START, "end": END},
+        {**ASKED, "start": FROM, "end": TO},
         [
             LOGGED_IN,
             CREATED,
@@ -169,6 +171,10 @@ def test_refusals_are_told_in_the_vendors_words(amazon: Connector, vendor: Amazo
     assert caught.value.code == "InvalidInput"
     with pytest.raises(ArgumentError, match="report_types"):
         amazon.reports.list()
+    for call in (amazon.reports.create, amazon.reports.run):
+        for name in ASKED:
+            with pytest.raises(ArgumentError, match=name):
+                call(**{other: value for other, value in ASKED.items() if other != name})
     vendor.revoked = True
     with pytest.raises(Denied, match="Access to requested resource is denied"):
         amazon.reports.get(report_id="50007")

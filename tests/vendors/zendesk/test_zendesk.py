@@ -17,7 +17,7 @@ from connectory.connecting import open_spec
 from connectory.recipes.sync import run_recipe
 from vendors.calling import Call, Carrier, Sent, assert_sent, run
 from vendors.conftest import Cli, Meet
-from vendors.zendesk.server import ACCESS_TOKEN, API_TOKEN, CLIENT, CLIENT_SECRET, EMAIL, Zendesk
+from vendors.zendesk.server import ACCESS_TOKEN, API_TOKEN, CLIENT, CLIENT_SECRET, EMAIL, Zendesk, changed_at
 
 HOST = {"Host": "acme.zendesk.com"}
 BASIC = {"Authorization": "Basic amRvZUBleGFtcGxlLmNvbS90b2tlbjo2d2lJQldiR2tCTW8xbVJETXVWd2t3MUVQc05rZVVqOTVQSXoyYWt2"}
@@ -77,6 +77,11 @@ def test_each_operation_sends_what_the_reference_says(zendesk: Connector, vendor
 
 def test_all_operations_are_called(project: Path) -> None:
     assert set(CALLS) == set(open_spec("zendesk", project).spec.operations)
+
+
+def test_a_job_may_be_started_and_looked_at_by_hand(zendesk: Connector) -> None:
+    assert zendesk.tickets.start_update_many(tickets=[CHANGE])["job_status"]["id"] == JOB
+    assert zendesk.job_statuses.get(id=JOB)["status"] == "queued"
 
 
 def test_a_list_goes_on_while_there_is_more(zendesk: Connector, vendor: Zendesk) -> None:
@@ -162,6 +167,7 @@ def test_changes_are_sent_as_jobs_whose_results_tell_each_ticket(
         (35005, "TicketUpdateFailed", "Status: closed prevents ticket update"),
         (1, "TicketNotFound", "Ticket does not exist"),
     ]
+    assert [one.id for one in delivery.rejected] == [35005, 1]
     assert [len(exchange.json()["tickets"]) for exchange in vendor.requests("update_many")] == [100, 100, 50]
     assert len(vendor.requests("job_statuses")) == 12
     assert clock.slept.count(2.0) == 9
@@ -207,6 +213,7 @@ def test_what_changed_since_comes_into_a_table(vendor: Zendesk, project: Path, p
     vendor.tickets[35000] |= {"status": "hold", "updated_at": vendor.tickets[37499]["updated_at"]}
     again = run_recipe(recipe, settings=settings, parts=carried, root=project)
     assert str(again.accounts) == "2 read = 1 delivered + 1 unchanged"
+    assert vendor.requests()[-1].argument("start_time") == str(int(changed_at(vendor.tickets[37499])))
     recipe.write_text(recipe.read_text().replace(f", with: {{start_time: '{START}'}}", ""))
     with pytest.raises(SpecError, match=r"tickets\.export: 'start_time' is required"):
         run_recipe(recipe, settings=settings, parts=carried, root=project)
