@@ -77,7 +77,7 @@ class Result:
     ratio: Spread
     sides: Mapping[str, Mapping[str, Spread]] = {}  # ours, by hand, peers: measure to spread
     server: float | None = None  # the largest share of its wall time that the server was busy for a side
-    points: Mapping[str, float] = {}  # of a row about growth: size to seconds
+    points: Mapping[str, float] = {}  # what the ratio is made of, where that is not sides
 
 
 @attrs.frozen
@@ -120,16 +120,14 @@ class Stage:
 
     def run(self, program: Program) -> Usage:
         """Run it once in a new folder. Raises Undone."""
-        folder = self.folder / "run"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(HERE / "project", folder)
+        folder = self.new_folder()
         program.prepare(folder)
         report = self.folder / "usage.json"
         before = self.server_cpu()
         done = subprocess.run(
             [sys.executable, "-I", "-S", str(HERE / "launch.py"), str(report), *program.words],
             cwd=folder,
-            env={**os.environ, **self._own_places(), **program.environment},
+            env={**os.environ, **self.own_places(), **program.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -143,7 +141,13 @@ class Stage:
         usage["server"] = (self.server_cpu() - before) / usage["wall"]
         return usage | (json.loads(done.stdout.splitlines()[-1]) if program.speaks else {})
 
-    def _own_places(self) -> Mapping[str, str]:
+    def new_folder(self) -> Path:
+        """A copy of benchmarks/project, in the place of the one before."""
+        folder = self.folder / "run"
+        shutil.rmtree(folder, ignore_errors=True)
+        return Path(shutil.copytree(HERE / "project", folder))
+
+    def own_places(self) -> Mapping[str, str]:
         """Nothing of the user's is read, and nothing is left there."""
         home = str(self.folder / "home")
         return {"HOME": home} | {f"XDG_{name}_HOME": f"{home}/{name}" for name in ("STATE", "CACHE", "CONFIG", "DATA")}

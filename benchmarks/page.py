@@ -39,7 +39,7 @@ def lines(measured: Measured) -> str:
     for name, side in measured["sides"].items():
         took = f"{side['cpu']['median']:.2f} s CPU, {side['wall']['median']:.2f} s"
         text.append(f"    {name}: {took}, {side['peak']['median'] / 2**20:.0f} MiB")
-    text += [f"    {size}: {seconds:.3g} s" for size, seconds in measured["points"].items()]
+    text += [f"    {size}: {figure:.3g}" for size, figure in measured["points"].items()]
     if measured["server"] is not None:
         text.append(f"    server busy {measured['server']:.0%} of the time at most; load average {measured['load']}")
     return "\n".join(text)

@@ -9,7 +9,7 @@ GET  .../things/N           one small object, for anybody
 GET  .../limited/START/SPEED/things/N   the same, a hundred in any minute of a clock that runs SPEED times as fast
 GET  .../limited/START/SPEED/spent      {"accepted": in its first three minutes, "refused": N}
 POST .../                   takes anything, and says how many `"user_id"` it saw
-GET  /usage                 what this process has spent: {"cpu": seconds, "requests": number}
+GET  /usage                 what this process has spent: {"cpu": seconds, "requests": number, "items": number}
 """
 
 from __future__ import annotations
@@ -84,6 +84,7 @@ class Vendor:
 
     def __init__(self) -> None:
         self.requests = 0
+        self.items = 0
         self._rows = json.dumps(
             [record(number) for number in range(PAGE)], ensure_ascii=False, separators=(",", ":")
         ).encode()
@@ -95,12 +96,14 @@ class Vendor:
         self.requests += 1
         method, target, _ = head.split(b" ", 2)
         if target == b"/usage":
-            usage = {"cpu": time.process_time(), "requests": self.requests}
+            usage = {"cpu": time.process_time(), "requests": self.requests, "items": self.items}
             return answer(json.dumps(usage).encode()), 0
         _, records, delay, path = target.split(b"/", 3)
         seconds = int(delay) / 1000
         if method == b"POST":
-            said = b'{"code": 201, "message": "%d items have been successfully ingested"}' % body.count(b'"user_id"')
+            items = body.count(b'"user_id"')
+            self.items += items
+            said = b'{"code": 201, "message": "%d items have been successfully ingested", "data": null}' % items
             return answer(said, status=b"201 Created"), seconds
         if path.startswith(b"limited/"):
             return self._limited(path), seconds
