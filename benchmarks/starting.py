@@ -48,8 +48,10 @@ _OPERATIONS: Final = (
     '  things{0}.update: {{put: "/things{0}/{{id}}", path: {{id: int64}}, body: Thing{1}}}',
     '  things{0}.delete: {{delete: "/things{0}/{{id}}", path: {{id: int64}}}}',
 )
-_TYPE: Final = "  Thing{0}: {{id: int64! key, name: str!, amount: decimal, due: date, created: datetime read_only, "
+_TYPE: Final = (
+    "  Thing{0}: {{id: int64! key, name: str!, amount: decimal, due: date, created: datetime read_only, "
     "tags: list of str}}"
+)
 
 
 def large_spec(operations: int) -> str:
