@@ -303,7 +303,8 @@ class Example:
 @attrs.frozen(kw_only=True)
 class Step:
     """One call of a flow. Its texts see the flow's parameters, the settings, and what earlier steps kept. A recipe that
-    is killed in the middle of a flow goes on at its step: a job that was made is polled, not made again."""
+    is killed in the middle of a flow goes on at its step: a job that was made is polled, not made again. So the step
+    that makes it writes (`does: write`), though the flow reads."""
 
     call: str = word("which operation", ref="operations")
     with_: Mapping[str, Texts] = word(
