@@ -44,7 +44,9 @@ class Program:
 def settings(base: str, connector: str = "bench") -> dict[str, str]:
     """Of that connector, as the environment gives them."""
     prefix = f"CONNECTORY_{connector.upper()}"
-    return {f"{prefix}_KEY": "secret", f"{prefix}_API_KEY": "secret", f"{prefix}_SERVER": base}
+    keys = {"bench": "KEY", "fanned": "KEY", "12traits": "API_KEY"}
+    key = {f"{prefix}_{keys[connector]}": "secret"} if connector in keys else {}
+    return {**key, f"{prefix}_SERVER": base}
 
 
 def by_hand(name: str, *words: str) -> list[str]:
