@@ -89,7 +89,7 @@ def read_state(kept: bytes) -> State:
 
 def dump(value: Any) -> bytes:
     """JSON that keeps the types of rows: moments, days, decimals, bytes; numbers keep all their digits."""
-    return json.dumps(_escaped(value), default=_tagged, ensure_ascii=True, separators=(",", ":")).encode()
+    return _encode(_escaped(value)).encode()
 
 
 def load(text: bytes) -> Any:
@@ -132,9 +132,15 @@ def _untagged(found: dict[str, Any]) -> Any:
     return _READ[found[_TAG]](found["$value"]) if _TAG in found else found
 
 
+_encode: Final = json.JSONEncoder(default=_tagged, ensure_ascii=True, separators=(",", ":")).encode
+_FLAT: Final = frozenset({str, int, float, bool, type(None), *(kind for kind, _, _ in _WRITE)})
+
+
 def _escaped(value: Any) -> Any:
     """Objects that look like ours, wrapped."""
     if isinstance(value, dict):
+        if _TAG not in value and _FLAT.issuperset(map(type, value.values())):
+            return value  # most rows are flat, and all of a push's go through here
         inner = {name: _escaped(held) for name, held in value.items()}
         return {_TAG: "object", "$value": list(inner.items())} if _TAG in value else inner
     if isinstance(value, list | tuple):
