@@ -208,3 +208,12 @@ operations:
     assert [exchange.media_type for exchange in vendor.requests()] == ["application/octet-stream", "text/plain"]
     with pytest.raises(InputError):
         acme.pictures.create(body="text")
+
+
+def test_every_wrong_argument_is_named_at_once(connecting: Connecting, vendor: Vendor) -> None:
+    spec = "servers: {production: https://api.acme.example}\noperations:\n  things.get:\n"
+    spec += "    {get: '/things/{id}', path: {id: int}, query: {kind: one of a | b, day: date!}}"
+    with pytest.raises(ArgumentError) as caught:
+        connecting(spec).things.get(id="five", kidn="a", kind="c")
+    assert [name for name in ("'id'", "'kidn'", "'kind'", "'day'") if name not in str(caught.value)] == []
+    assert vendor.requests() == []
