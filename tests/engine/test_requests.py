@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connectory.errors import BadAnswer, InputError
+from connectory.errors import ArgumentError, BadAnswer, InputError
 from emulators.exchange import Answer, Ask
 from engine.conftest import Connecting, Vendor
 
