@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import calling, pulling, pushing, starting
+from benchmarks.environments import make_environments
 from benchmarks.measuring import Row, Stage, Undone, ceiling, machine, vendor
 from benchmarks.page import entry, lines, write
 
@@ -42,15 +43,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="how often each side runs (7, or 3 where it must be quick)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the sizes, to see that it works")
     parser.add_argument("--growth", action="store_true", help="rows about growth, not those of the table")
+    parser.add_argument("--peers", action="store_true", help="also airbyte-cdk, singer-sdk and dlt, installed for it")
     parser.add_argument("--write", action="store_true", help="put the rows measured into docs/performance.*")
     given = parser.parse_args()
     if wrong := [name for name in given.rows if name not in known]:
         parser.error(f"no row {', '.join(wrong)}; there are {', '.join(known)}")
     rows = [known[name] for name in given.rows] or (GROWTH if given.growth else ROWS)
+    peers = make_environments() if given.peers else {}
     failed = 0
     measured = []
     with tempfile.TemporaryDirectory(prefix="connectory-bench-") as folder, vendor() as address:
-        stage = Stage(address, Path(folder), given.rounds or (3 if given.quick else 7), given.quick)
+        stage = Stage(address, Path(folder), given.rounds or (3 if given.quick else 7), given.quick, peers)
         top = ceiling(address)
         print(f"the server alone: {top['pages_per_second']:.0f} pages a second, {top['megabytes_per_second']:.0f} MB/s")
         for row in rows:

@@ -160,7 +160,9 @@ def sides_of(runs: Sequence[Usage]) -> Mapping[str, Spread]:
     return {key: Spread.of([each[key] for each in runs]) for key in runs[0] if key != "server"}
 
 
-def alternate(stage: Stage, mine: Program, other: Program, measure: Measure = "cpu", **peers: Program) -> Result:
+def alternate(
+    stage: Stage, mine: Program, other: Program, measure: Measure = "cpu", peers: Mapping[str, Program] = {}
+) -> Result:
     """Each side once a round; the ratio is that of two neighbours, so that a loaded machine slows both."""
     programs = {"ours": mine, "by hand": other, **peers}
     rounds = [{name: stage.run(program) for name, program in programs.items()} for _ in range(stage.rounds)]

@@ -89,6 +89,10 @@ def table(whole: Mapping[str, Any]) -> str:
             cpu, wall, peak = (side[key]["median"] for key in ("cpu", "wall", "peak"))
             times = cpu / row["sides"]["by hand"]["cpu"]["median"] if "by hand" in row["sides"] else 1
             text.append(f"| {row['name']} | {name} | {cpu:.2f} | {wall:.2f} | {peak / 2**20:.0f} | {times:.2f} |")
+    text += ["", "| work | made of | |", "| --- | --- | --- |"]
+    text += [
+        f"| {row['name']} | {size} | {figure:.4g} |" for row in whole["rows"] for size, figure in row["points"].items()
+    ]
     return "\n".join(text) + "\n"
 
 

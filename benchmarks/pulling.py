@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 
+from benchmarks import environments
 from benchmarks.measuring import (
     CONNECTORY,
     Check,
@@ -59,6 +60,7 @@ def to_json_lines(stage: Stage) -> Result:
         stage,
         sync("jsonl", base, holds_lines("data/records.jsonl", records)),
         Program(by_hand("to_jsonl", base, "records.jsonl"), holds_lines("records.jsonl", records)),
+        peers=environments.to_json_lines(stage, base, records),
     )
 
 
@@ -69,6 +71,7 @@ def to_duckdb(stage: Stage) -> Result:
         stage,
         sync("duckdb", base, holds_rows("data/out.duckdb", "records", records)),
         Program(by_hand("to_duckdb", base, "out.duckdb"), holds_rows("out.duckdb", "records", records)),
+        peers=environments.to_duckdb(stage, base, records),
     )
 
 

@@ -4,7 +4,7 @@
 so that one server does for all rows: `/{records}/{milliseconds of delay}/...`, as in `/200000/0/records?page=1`.
 
 GET  .../token?key=...      a bearer token, as text
-GET  .../records?page=N     500 records, for the bearer
+GET  .../records?page=N     500 records, for the bearer; none behind the last page
 GET  .../things/N           one small object, for anybody
 GET  .../limited/START/SPEED/things/N   the same, a hundred in any minute of a clock that runs SPEED times as fast
 GET  .../limited/START/SPEED/spent      {"accepted": in its first three minutes, "refused": N}
@@ -114,6 +114,8 @@ class Vendor:
         if b"Bearer " + TOKEN not in head:
             return answer(b'{"message": "no bearer"}', status=b"401 Unauthorized"), 0
         number = path.partition(b"page=")[2].partition(b"&")[0]
+        if int(number) > int(records) // PAGE:
+            return answer(b'{"total": %s, "pages": %d, "records": []}' % (records, int(records) // PAGE)), seconds
         return self._page(int(records)).replace(_PAGE_DIGITS, number.zfill(6)), seconds
 
     def _limited(self, path: bytes) -> bytes:
