@@ -68,8 +68,8 @@ def table(whole: Mapping[str, Any]) -> str:
         f" The server alone gives {top['pages_per_second']:,.0f} pages of 500 records a second,"
         f" {top['megabytes_per_second']:,.0f} MB/s.",
         "",
-        "| work | compared with | measured | smallest to largest | bar | | load |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| work | compared with | measured | smallest to largest | bar | | rounds | load |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in whole["rows"]:
         ratio = row["ratio"]
@@ -77,7 +77,8 @@ def table(whole: Mapping[str, Any]) -> str:
         bar = f"{row['at_most']:g} {row['unit']} {row['measure']}"
         met = "met" if row["met"] else "**missed**"
         text.append(
-            f"| {row['work']} | {row['compared']} | {_figure(row)} | {spread} | {bar} | {met} | {row['load']} |"
+            f"| {row['work']} | {row['compared']} | {_figure(row)} | {spread} | {bar} | {met} |"
+            f" {row['rounds']} | {row['load']} |"
         )
     text += [
         "",
