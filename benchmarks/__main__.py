@@ -51,7 +51,6 @@ def main() -> int:
     rows = [known[name] for name in given.rows] or (GROWTH if given.growth else ROWS)
     peers = make_environments() if given.peers else {}
     failed = 0
-    measured = []
     with tempfile.TemporaryDirectory(prefix="connectory-bench-") as folder, vendor() as address:
         stage = Stage(address, Path(folder), given.rounds or (3 if given.quick else 7), given.quick, peers)
         top = ceiling(address)
@@ -64,10 +63,10 @@ def main() -> int:
                 print(f"{row.name}: {error}", file=sys.stderr)
                 failed = 1
                 continue
-            measured.append(entry(row, result, stage.rounds, load))
-            print(lines(measured[-1]), flush=True)
-    if given.write and not given.quick:
-        write(measured, list(known), machine(), top)
+            measured = entry(row, result, stage.rounds, load)
+            print(lines(measured), flush=True)
+            if given.write and not given.quick:  # at once: a run that is ended keeps what it has
+                write([measured], list(known), machine(), top)
     return failed
 
 
