@@ -105,3 +105,21 @@ def test_a_batch_takes_its_items_from_a_file_and_accepting_sends_nothing(project
     done = cli("record", "shop", "--accept")
     assert f"unchanged  cassettes/shop/{name}" in done.stderr
     assert len(shop.exchanges) == before
+
+
+def test_what_a_sync_asks_for_by_a_mark_is_recorded(project: Path, shop: Shop, cli: Cli) -> None:
+    spec = project / "specs" / "shop.yaml"
+    spec.write_text(
+        spec.read_text().replace(
+            "    pages: numbered\n", "    pages: numbered\n    marks: {joined: {from: since}}\n", 1
+        )
+    )
+    misspelt = cli("record", "shop", "customers.list", "--since", "jioned=2026-01-03")
+    assert (misspelt.exit_code, "did you mean 'joined'?" in misspelt.stderr) == (2, True)
+    assert cli("record", "shop", "customers.list", "--since", "2026-01-03").exit_code == 2
+    assert shop.exchanges == []
+    done = cli("record", "shop", "customers.list", "--since", "joined=2026-01-03", "--label", "new")
+    assert done.exit_code == 0, done.output
+    cassette = read_cassette(project / "cassettes" / "shop" / "customers.list[new].yaml")
+    assert cassette.arguments == {"changed_since": {"joined": "2026-01-03"}}
+    assert "since=2026-01-03" in cassette.exchanges[0].url
