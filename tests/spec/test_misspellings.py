@@ -252,6 +252,7 @@ SURVIVORS: Mapping[str, tuple[str, ...]] = {
     "values on the wire": (
         *("Example.answer", "Example.with", "Field.default", "Field.example", "Field.labels", "Setting.default"),
         *("Setting.example", "Rule.body", "Rule.headers", "Send.headers", "Send.query", "Send.fields", "Wire.datetime"),
+        "Basic.user",
     ),
     "patterns": ("Field.pattern", "Setting.pattern", "Place.match", "Test.matches", "Rule.text"),
     "addresses": (
