@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -32,8 +31,9 @@ from connectory.errors import (
 )
 from connectory.formats import PRECISE_JSON
 from connectory.limits.budgets import Budget
-from connectory.limits.costs import Costs, Gate, always_open
+from connectory.limits.costs import Costs, Gate, Tally, always_open
 from connectory.limits.ledger import LONGEST_HOLD, Lease, Ledger, acquire
+from connectory.limits.told import NOTHING
 from connectory.messages import Request, Response, origin_of
 from connectory.operation import Plan
 from connectory.outcomes import Judge, explain, judge
@@ -42,6 +42,7 @@ from connectory.retry import DEFAULT, Again, Policy, after_failure, after_thrott
 from connectory.secrets import Hidden, Redactor
 from connectory.sink import Sink
 from connectory.spec.language import Errors, Token
+from connectory.spending import NO_TELLER, Teller
 from connectory.transport import Transport, TransportFailure, follow
 
 log = logging.getLogger("connectory")
@@ -80,24 +81,6 @@ class UnsureEndWarning(UserWarning):
     """Nothing but the closing of the connection marked the end of an answer: it may have been cut."""
 
 
-class Tally:
-    """Requests sent: `total` in all, `here` by the thread that asks."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._local = threading.local()
-        self.total = 0
-
-    @property
-    def here(self) -> int:
-        return getattr(self._local, "count", 0)
-
-    def add(self) -> None:
-        self._local.count = self.here + 1
-        with self._lock:
-            self.total += 1
-
-
 @attrs.define(eq=False, repr=False)
 class Line:
     """The line to one vendor's server: everything that is shared by the calls of one connector."""
@@ -128,6 +111,7 @@ class Line:
     on_wait: Callable[[float, str], None] | None = None
     tally: Tally = attrs.Factory(Tally)
     costs: Costs = attrs.Factory(Costs)
+    teller: Teller = NO_TELLER
     gate: Gate = always_open
     preview: Callable[[Request], NoReturn] | None = None  # takes the first write instead of sending it
     _refused: bool = False
@@ -194,21 +178,21 @@ class Line:
     def _send(self, purpose: Purpose, request: Request, token: KeptToken | None, sink: Sink | None) -> Answer:
         """One exchange; a redirect of a read is followed on the same origin, a few times, each hop signed anew."""
         for _ in range(MOST_REDIRECTS):
-            signed, response = self._hop(purpose, request, token, sink)
-            following = follow(signed, response)
+            signed, answer = self._hop(purpose, request, token, sink)
+            following = follow(signed, answer.response)
             if following is None:
-                return self._decoded(purpose, response, sink)
+                return answer
             request = attrs.evolve(request, url=following.url, query=())
         raise TransportFailure("redirects without end", kind="redirect", sent="maybe", host=request.origin)
 
     def _hop(
         self, purpose: Purpose, request: Request, token: KeptToken | None, sink: Sink | None
-    ) -> tuple[Request, Response]:
+    ) -> tuple[Request, Answer]:
         """One request within the limits. Returns it as it was sent, and its answer."""
         if self.preview is not None and purpose.flight is not None:
             self.preview(self._signed(request, token))
         lease = self._lease(purpose)
-        linger = 0.0
+        linger, told = 0.0, NOTHING
         try:
             signed = request if purpose.anonymous else self._signed(request, token)
             log.debug("%s %s", purpose.operation, self.shown(request))
@@ -218,12 +202,14 @@ class Line:
                 purpose.flight(True)
             response = self.transport.send(signed, into=cast("BinaryIO | None", sink))
             self.costs.answered(len(response.body))
-            return signed, response
+            answer = self._decoded(purpose, response, sink)
+            told = self.teller.told(purpose.budgets, answer, self.clock.now())
+            return signed, answer
         except TransportFailure as failure:
             linger = LINGER if failure.sent == "maybe" and failure.kind in ("timeout", "deadline") else 0.0
             raise
         finally:
-            self.ledger.release(lease, linger)
+            self.ledger.release(lease, linger, told)
 
     def _lease(self, purpose: Purpose) -> Lease:
         """The right to one call, once there is room for it. Raises LimitReached, and what the gate raises."""

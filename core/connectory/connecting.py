@@ -39,6 +39,7 @@ from connectory.spec.language import Auth, Limit, Spec
 from connectory.spec.load import Loaded, load_spec, read_discovered
 from connectory.spec.typeexpr import Scalar
 from connectory.spec.words import Setting
+from connectory.spending import Teller
 from connectory.transport import Transport, TransportOptions, UrllibTransport
 from connectory.values.codecs import BUILT_IN
 from connectory.values.texts import parse_text
@@ -284,6 +285,7 @@ def _engine(spec: Spec, registry: Registry, settings: dict[str, Any], parts: Par
         policy=parts.policy,
         lease_seconds=options.deadline + 30.0,
         costs=parts.costs or Costs(),
+        teller=Teller({name: limit.learn for name, limit in spec.limits.items() if limit.learn}, registry.codecs),
         gate=parts.gate,
     )
     return Engine(
@@ -361,6 +363,7 @@ def _budget(
         gap=limit.gap,
         concurrent=concurrent,
         burst=limit.burst,
+        unit=limit.unit,
     )
 
 

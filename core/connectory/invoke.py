@@ -45,6 +45,7 @@ from connectory.request import Constants, build, put
 from connectory.spec.language import Send, Spec
 from connectory.spec.places import MISSING
 from connectory.spec.typeexpr import Scalar
+from connectory.spending import costs_of, named_arguments, priced
 from connectory.values.merging import lay_over
 
 Given = Mapping[str, Any]
@@ -131,7 +132,23 @@ class Engine:
     def exchange(self, plan: Plan, given: Given, into: BinaryIO | None = None) -> tuple[Verdict, Answer]:
         """One call: arguments checked, request built, sent and judged."""
         arguments = bind(plan, given)
-        return self.line.exchange(self.purpose(plan), self.request(plan, arguments), into)
+        return self._send(self.purpose(plan), plan, arguments, into=into)
+
+    def _send(
+        self,
+        purpose: Purpose,
+        plan: Plan,
+        arguments: Arguments,
+        page: PageRequest | None = None,
+        *,
+        key: str = "",
+        into: BinaryIO | None = None,
+    ) -> tuple[Verdict, Answer]:
+        """One request of a plan with all its tries; what it takes of the limits is known by its arguments."""
+        if plan.costs:
+            costs = costs_of(plan, named_arguments(plan, self.settings, arguments, page))
+            purpose = attrs.evolve(purpose, budgets=priced(purpose.budgets, costs))
+        return self.line.exchange(purpose, self.request(plan, arguments, page, key), into)
 
     def raw(self, plan: Plan, given: Given) -> Response:
         """One exchange, its answer undecoded; of a list the first page."""
@@ -139,7 +156,7 @@ class Engine:
         arguments = bind(plan, given)
         page = plan.pager_kind.first(plan.pager) if plan.pager and plan.pager_kind else None
         purpose = attrs.evolve(self.purpose(plan), undecoded=True)
-        return self.line.exchange(purpose, self.request(plan, arguments, page))[1].response
+        return self._send(purpose, plan, arguments, page)[1].response
 
     def perform(
         self,
@@ -166,7 +183,7 @@ class Engine:
             else:
                 arguments = bind(plan, given)
                 purpose = attrs.evolve(self.purpose(plan), flight=flight)
-                verdict, answer = self.line.exchange(purpose, self.request(plan, arguments, key=key))
+                verdict, answer = self._send(purpose, plan, arguments, key=key)
                 word, record = verdict.word, take_record(plan, answer)
         if complete and word != "unchanged":
             record = self._read_again(plan, given, record)
@@ -227,7 +244,7 @@ class Engine:
         exact = attrs.evolve(
             self.purpose(reader), format=attrs.evolve(self.registry.formats["json"], read=_read_exactly)
         )
-        _, answer = self.line.exchange(exact, self.request(reader, bind(reader, read_given)))
+        _, answer = self._send(exact, reader, bind(reader, read_given))
         before = take_record(reader, answer)
         if not isinstance(before, dict):
             raise BadAnswer(f"{plan.name}: {reader.name} answered no object to merge into")
@@ -239,7 +256,7 @@ class Engine:
             return "unchanged", before
         whole = attrs.evolve(arguments, body=after, fields={}, headers={**arguments.headers, **_if_match(plan, answer)})
         purpose = attrs.evolve(self.purpose(plan), flight=flight)
-        verdict, written = self.line.exchange(purpose, self.request(plan, whole))
+        verdict, written = self._send(purpose, plan, whole)
         record = take_record(plan, written)
         return verdict.word, after if record is None else record  # an empty answer: what was written is the record
 
@@ -277,7 +294,7 @@ class Engine:
         arguments = bind(plan, given)
         purpose = self.purpose(plan)
         if plan.pager is None or plan.pager_kind is None:
-            _, answer = self.line.exchange(purpose, self.request(plan, arguments))
+            _, answer = self._send(purpose, plan, arguments)
             found = find_records(plan.records, answer)
             if not isinstance(found, list):
                 raise no_records(plan.name, plan.records, answer, found)
@@ -291,7 +308,7 @@ class Engine:
             pager=pager,
             kind=plan.pager_kind,
             where=plan.records,
-            fetch=lambda asked: self.line.exchange(purpose, self.request(plan, arguments, asked))[1],
+            fetch=lambda asked: self._send(purpose, plan, arguments, asked)[1],
             ahead=self.concurrency if most is None else 1,
             start=start,
             known=known,
@@ -367,7 +384,7 @@ class Engine:
 
         def send(wire: list[Any]) -> Answer:
             filled = _with_items(plan, arguments, wire)
-            return self.line.exchange(purpose, self.request(plan, filled, key=watch.key()))[1]
+            return self._send(purpose, plan, filled, key=watch.key())[1]
 
         def take_steps(wire: list[Any]) -> Answer:
             flow = self._flow(plan, {**given, plan.items_name: wire}, watch.begun())

@@ -93,6 +93,7 @@ class Plan:
     judges: tuple[Judge, ...]
     errors: Errors
     limits: tuple[str, ...]
+    costs: Mapping[str, Expression] = attrs.Factory(dict)  # of its limits, where a call takes other than 1
     idempotency_key: Slot | None = None
     precise: bool = False  # its answers may hold fractions that no float is
 
@@ -185,6 +186,7 @@ def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") 
         judges=(*compile_rules(rules, registry.outcomes, registry.codecs, does), *builtin),
         errors=operation.errors or spec.errors,
         limits=operation.limits or (() if operation.steps else limits_of_all(spec)),
+        costs={limit: compile_expression(cost, registry.filters) for limit, cost in operation.costs.items()},
         idempotency_key=key,
         precise=styles.answer == "json" and _holds_decimals(spec.types, operation.returns, set()),
     )

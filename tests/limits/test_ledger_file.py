@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from connectory.limits.budgets import DAY, Budget, parse_rate
+from connectory.errors import LimitReached
+from connectory.limits.budgets import DAY, Budget, Window, parse_rate
 from connectory.limits.ledger import Lease, LedgerError, LedgerWarning, Ticket, Wait, acquire
 from connectory.limits.sqlite import SqliteLedger
+from connectory.limits.told import Told
 from limits.conftest import SetClock
 
 LEASE = 300.0
@@ -275,3 +277,22 @@ def test_keys_that_nobody_uses_any_more_are_forgotten(path: Path, clock: SetCloc
         assert full > 2 * bare
         assert size(path) < 1.3 * bare
         assert isinstance(ask(ledger, held), Wait)
+
+
+def test_a_ledger_of_the_format_before_goes_on_with_what_it_knows(path: Path, clock: SetClock) -> None:
+    budget = Budget("k", "minute", (Window(1, 60.0),))
+    with SqliteLedger(path, clock) as ledger:
+        ledger.release(acquire(ledger, [budget], clock, 0, 30))
+    db = sqlite3.connect(path)
+    db.executescript(
+        "DROP TABLE told; ALTER TABLE lease DROP COLUMN cost; ALTER TABLE lease DROP COLUMN granted;"
+        "ALTER TABLE ticket DROP COLUMN cost; PRAGMA user_version=1;"
+    )
+    db.close()
+    with SqliteLedger(path, clock) as ledger:
+        with pytest.raises(LimitReached, match="1 a minute are used up"):
+            acquire(ledger, [budget], clock, 0, 30)
+        clock.sleep(61)
+        ledger.release(acquire(ledger, [budget], clock, 0, 30), told={"k": Told(limit=5)})
+    with SqliteLedger(path, clock) as ledger:
+        assert ledger.spent(budget).windows[0].left == 4

@@ -12,7 +12,6 @@ import yaml
 
 from connectory.errors import ArgumentError, SpecError
 from connectory.plugins.registry import Registry, SpecFile
-from connectory.spec.language import LATER
 from connectory.spec.load import Discovered, load_spec, read_discovered
 from connectory.spec.typeexpr import Named, Scalar
 from spec.loading import acme, faults_of, load_text, said
@@ -36,21 +35,6 @@ def test_every_packaged_spec_loads(registry: Registry) -> None:
 def test_an_unknown_vendor_is_named_with_the_nearest(registry: Registry) -> None:
     with pytest.raises(ArgumentError, match="no connector '12twnty'; did you mean '12twenty'"):
         load_spec(registry, "12twnty")
-
-
-@pytest.mark.parametrize(("owner", "key"), [(owner, key) for owner, keys in LATER.items() for key in keys])
-def test_every_word_of_a_later_version_is_refused_by_name(
-    registry: Registry, tmp_path: Path, owner: str, key: str
-) -> None:
-    places = {
-        "Spec": ("limits:", f"{key}: x\nlimits:"),
-        "Token": ('auth: {bearer: "{{ api_key }}"}', f"auth: {{token: {{get: /t, value: t, {key}: x}}, bearer: x}}"),
-        "Limit": ("rate: 5000/day", f"rate: 5000/day, {key}: x"),
-        "Operation": ("{get: /things,", f"{{get: /things, {key}: x,"),
-    }
-    (fault,) = faults_of(registry, tmp_path, acme(dict([places[owner]])))
-    assert fault.message == f"'{key}' is not built yet"
-    assert fault.path.endswith(f"/{key}")
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "- a\n- b\n", "acme\n"])

@@ -10,7 +10,6 @@ import pytest
 
 from connectory.plugins.kinds import AuthKind
 from connectory.plugins.registry import Registry
-from connectory.spec.language import LATER
 from connectory.spec.schema import Schema, make_recipe_schema, make_schema
 from connectory.spec.spots import keys_in
 from connectory.spec.words import Template, word
@@ -96,14 +95,6 @@ def test_options_of_another_kind_are_refused(schema: Schema) -> None:
         "/pagers/numbered: Additional properties are not allowed ('cursor' was unexpected)"
     ]
     assert errors_of(schema, acme({"page: page, ": ""})) == ["/pagers/numbered: 'page' is a required property"]
-
-
-def test_keys_of_a_later_version_are_not_offered(schema: Schema) -> None:
-    offered = {
-        key for definition in [schema, *schema["definitions"].values()] for key in definition.get("properties", ())
-    }
-    later = {key for keys in LATER.values() for key in keys}
-    assert offered & later <= {"client"}
 
 
 def test_what_extends_may_leave_out_what_is_there(schema: Schema) -> None:

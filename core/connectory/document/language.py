@@ -29,6 +29,7 @@ _SCOPES: Final[Mapping[str, str]] = {
     "send": "settings",
     "mark": "`since`, `until`, and `given`, the caller's own value",
     "value": "`value`, as it is written on the wire",
+    "costs": "the operation's parameters as they go to the vendor, the page-size parameter, settings",
     "flow": "the flow's parameters, settings, and what earlier steps kept",
 }
 
@@ -84,7 +85,6 @@ def make_language_page() -> str:
         _computed(),
         _verbs(),
         _outcomes(),
-        _later(),
     ]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
@@ -151,15 +151,9 @@ def _outcomes() -> str:
     )
 
 
-def _later() -> str:
-    rows = [(link(name), ", ".join(f"`{key}`" for key in keys)) for name, keys in language.LATER.items()]
-    said = "These keys belong to the language and are refused by name until they are built:"
-    return chapter("Not built yet", said, tabulate(("place", "keys"), rows))
-
-
 _OTHERS: Final = (
     *("Short forms", "Types", "Moments", "Paths", "Paging"),
-    *("Computed texts", "Verbs", "Outcomes", "Not built yet"),
+    *("Computed texts", "Verbs", "Outcomes"),
 )
 _COMPOSED: Final = [
     ("`one of a | b`", "one of these texts"),

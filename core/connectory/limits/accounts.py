@@ -21,6 +21,7 @@ import attrs
 from connectory.clock import Clock
 from connectory.limits.budgets import Budget, Window, grain_of
 from connectory.limits.ledger import DEAD_SECONDS, TICKET_SECONDS, Ticket, WindowSpent, owner_is_dead
+from connectory.limits.told import MOST, UNTOLD, Known, Told
 
 _STEP: Final = 0.1  # seconds that the clocks may differ without one of them having been set
 _SHORT: Final = 3600.0  # windows up to here do not believe a leap forward
@@ -62,14 +63,24 @@ class Waiting:
 
     most: int | None
     ready: float
+    cost: int = 1
+
+
+@attrs.frozen
+class Held:
+    """A permit under way: whether its call has been counted, what it costs, and since when it is held."""
+
+    counted: bool
+    cost: int
+    granted: float
 
 
 @attrs.define
 class Account:
     """One budget's rows, read at `now`.
 
-    `calls` are under way and not yet counted as ended; `leases` are the permits held, with whether their call has been
-    counted; `queue` are those before us, `place` is our own number.
+    `budget` is as the vendor has told it, where he has. `leases` are the permits held, `costs` what those cost whose
+    calls are not yet counted as ended; `queue` are those before us, `place` is our own number.
     """
 
     db: sqlite3.Connection
@@ -77,8 +88,9 @@ class Account:
     id: int
     now: float
     held: float
-    calls: int = 0
-    leases: dict[str, bool] = attrs.Factory(dict)
+    known: Known = UNTOLD
+    costs: list[int] = attrs.Factory(list)
+    leases: dict[str, Held] = attrs.Factory(dict)
     queue: list[Waiting] = attrs.Factory(list)
     place: int | None = None
 
@@ -88,15 +100,22 @@ class Account:
         """Everything that stands against one more call now."""
         if self.held > self.now:
             yield Lack(self.held - self.now, "the vendor asked for a pause")
+        told = self.known
+        if told.left is not None and told.until > self.now:
+            cost = min(self.budget.cost, max(1, told.left))
+            if sum(self.costs) + self._ahead(told.until - self.now) + cost > told.left:
+                yield Lack(told.until - self.now, f"the vendor says that no more than {told.left} are left")
         for window in self.budget.rolling:
             room = self.rolling_room(window)
             if room > self.now:
                 yield Lack(room - self.now, self._why(window))
         for window in self.budget.days:
-            if self.day_used(window) + self._ahead(window.seconds) >= window.count:
+            used = self.day_used(window) + self._ahead(window.seconds, window.count)
+            if used + min(self.budget.cost, window.count) > window.count:
                 yield Lack(window.next_day(self.now) - self.now, self._why(window))
         if self.budget.bucket is not None and self.budget.burst is not None:
-            lacking = self.bucket_used() + self._ahead(self.budget.bucket.seconds) + 1 - self.budget.burst
+            wanted = self._ahead(self.budget.bucket.seconds) + min(self.budget.cost, self.budget.burst)
+            lacking = self.bucket_used() + wanted - self.budget.burst
             if lacking > 1e-6:
                 yield Lack(lacking / self.budget.refill, f"the bucket of {self.budget.burst} is empty")
         if self.budget.concurrent is not None:
@@ -109,17 +128,27 @@ class Account:
     def _why(self, window: Window) -> str:
         if window.count == 1 and window.seconds == self.budget.gap:
             return f"calls keep {self.budget.gap:g} s apart"
-        return f"{window} are used up"
+        unit = f" {self.budget.unit} " if self.budget.unit != "calls" else " "
+        return f"{str(window).replace(' ', unit, 1)} are used up"
 
-    def _ahead(self, seconds: float) -> int:
-        """How many before us must find room too: those who may come before what we take now is there again."""
-        return sum(one.ready <= self.now + seconds for one in self.queue)
+    def _ahead(self, seconds: float, most: float = math.inf) -> int:
+        """What those before us take, who must find room too: who may come before what we take now is there again.
+
+        A call that costs more than a window holds takes all of it.
+        """
+        return sum(int(min(one.cost, most)) for one in self.queue if one.ready <= self.now + seconds)
+
+    def under_way(self, most: float = math.inf) -> int:
+        """What the calls under way take of a window of so much."""
+        return sum(int(min(cost, most)) for cost in self.costs)
 
     def rolling_room(self, window: Window) -> float:
         """The least moment at which a window has room for us and those ahead. Exact, unless calls have to end first."""
         span = window.seconds
         last = self._last_finish(span)
-        places = window.count - self.calls - self._ahead(span)  # for ended calls and us
+        most = window.count
+        ours = min(self.budget.cost, most)
+        places = most - self.under_way(most) - self._ahead(span, most) - ours + 1  # for ended calls and one of ours
         # Where those under way and ahead fill the window, they have to pass through it first, `count` at a time.
         rounds = 0 if places > 0 else 1 + -places // window.count
         places += rounds * window.count
@@ -133,7 +162,7 @@ class Account:
 
     def window_spent(self, window: Window) -> WindowSpent:
         """How one of the budget's windows stands."""
-        now, under_way = self.now, bool(self.calls)
+        now, under_way = self.now, bool(self.costs)
         if window.zone is not None:
             used, most = self.day_used(window), window.count
             whole = window.next_day(now) if used else now
@@ -144,14 +173,25 @@ class Account:
             whole = now + spent / self.budget.refill
             room = now + max(0.0, spent + 1 - most) / self.budget.refill
         else:
-            ended, last = self.db.execute(
-                "SELECT total(count), max(at) FROM finish WHERE budget=? AND span=? AND at>?",
-                (self.id, window.seconds, now - window.seconds),
-            ).fetchone()
-            used, most = int(ended) + self.calls, window.count
+            ended, last = self._ended(window)
+            used, most = ended + self.under_way(window.count), window.count
             whole = now + window.seconds if under_way else (last or now - window.seconds) + window.seconds
             room = self.rolling_room(window)
         return WindowSpent(window, used, max(0, most - used), room, whole)
+
+    def used(self, window: Window) -> int:
+        """What is used of a window, calls under way counted."""
+        if window.zone is not None:
+            return self.day_used(window)
+        return self._ended(window)[0] + self.under_way(window.count)
+
+    def _ended(self, window: Window) -> tuple[int, float | None]:
+        """What ended calls have used of a rolling window, and when the last of them ended."""
+        ended, last = self.db.execute(
+            "SELECT total(count), max(at) FROM finish WHERE budget=? AND span=? AND at>?",
+            (self.id, window.seconds, self.now - window.seconds),
+        ).fetchone()
+        return int(ended), last
 
     def day_used(self, window: Window) -> int:
         """Calls of the calendar day; days beyond it were written by a clock that ran ahead."""
@@ -159,12 +199,12 @@ class Account:
             "SELECT total(count) FROM day WHERE budget=? AND zone=? AND number>=?",
             (self.id, window.zone, window.day(self.now)),
         ).fetchone()
-        return int(used) + self.calls
+        return int(used) + self.under_way(window.count)
 
     def bucket_used(self) -> float:
         """What is missing in the bucket. A call's part begins to come back when the call has ended."""
         full = self.bucket_full()
-        return self.calls + max(0.0, full - self.now) * self.budget.refill
+        return self.under_way() + max(0.0, full - self.now) * self.budget.refill
 
     def bucket_full(self) -> float:
         row = self.db.execute("SELECT full FROM bucket WHERE budget=?", (self.id,)).fetchone()
@@ -190,36 +230,57 @@ class Account:
         """Write the lease; returns when it ends by itself."""
         expires = self.now + lease_seconds
         counted_by = min(expires, self.now + self.budget.transit)
-        self.db.execute("INSERT INTO lease VALUES (?, ?, ?, ?, 0)", (self.id, id, counted_by, expires))
+        self.db.execute(
+            "INSERT INTO lease VALUES (?, ?, ?, ?, 0, ?, ?)",
+            (self.id, id, counted_by, expires, self.budget.cost, self.now),
+        )
         return expires
 
-    def end(self, id: str, linger: float) -> None:
-        """A call has ended, or will have in `linger` seconds. Unknown and expired ones have been counted before."""
-        if id not in self.leases:
-            return
+    def end(self, id: str, linger: float, told: Told | None = None) -> Held | None:
+        """A call has ended, or will have in `linger` seconds. Returns its permit where that ends by this: unknown and
+        expired ones have been counted before."""
+        held = self.leases.get(id)
+        if held is None:
+            return None
         if linger > 0:
             self.db.execute(
                 "UPDATE lease SET counted_by=min(counted_by, ?1), expires=min(expires, ?1) WHERE budget=?2 AND id=?3",
                 (self.now + linger, self.id, id),
             )
-            return
+            return None
         self.db.execute("DELETE FROM lease WHERE budget=? AND id=?", (self.id, id))
-        if not self.leases[id]:
-            self._count(self.now)
+        del self.leases[id]
+        if held.counted:
+            self._charge_rest(held, told)
+        else:
+            self.costs.remove(held.cost)
+            self._count(self.now, held.cost if told is None or told.cost is None else told.cost)
+        return held
 
-    def _count(self, at: float) -> None:
+    def _charge_rest(self, held: Held, told: Told | None) -> None:
+        """What a call that was counted by its estimate has cost above it, as its late answer tells."""
+        above = 0 if told is None or told.cost is None else told.cost - held.cost
+        if above > 0:
+            self._count(self.now, above)
+
+    def _count(self, at: float, cost: int) -> None:
         """A call was received by the vendor at `at`, at the latest."""
+        if self.known != UNTOLD:
+            left = None if self.known.left is None else max(0, self.known.left - cost)
+            self.remember(attrs.evolve(self.known, left=left, ended=max(at, self.known.ended)))
         for window in self.budget.rolling:
-            self._count_rolling(window, at)
+            self._count_rolling(window, at, min(cost, window.count))
         for window in self.budget.days:
-            self._count_day(window, 1)
+            self._count_day(window, cost)
         if self.budget.bucket is not None:
-            self._refill_until(max(self.bucket_full(), at) + 1 / self.budget.refill)
+            self.refill_until(max(self.bucket_full(), at) + cost / self.budget.refill)
 
-    def _count_rolling(self, window: Window, at: float) -> None:
+    def _count_rolling(self, window: Window, at: float, count: int) -> None:
+        if not count:
+            return
         span = window.seconds
         last = self._last_finish(span)
-        number, count = (last[0] if last else 0) + 1, 1
+        number = (last[0] if last else 0) + count
         if last is not None:
             at = max(at, last[2])
             grain = grain_of(window)
@@ -246,7 +307,15 @@ class Account:
             (self.id, window.zone, _DAYS_KEPT),
         )
 
-    def _refill_until(self, full: float) -> None:
+    def count_unknown(self, window: Window, count: int) -> None:
+        """Others have used so much of a window."""
+        if window.zone is not None:
+            self._count_day(window, count)
+        else:
+            self._count_rolling(window, self.now, min(count, window.count))
+
+    def refill_until(self, full: float) -> None:
+        """The bucket is full again at `full`."""
         assert self.budget.bucket is not None
         self.db.execute("INSERT OR REPLACE INTO bucket VALUES (?, ?, ?)", (self.id, self.budget.bucket.seconds, full))
 
@@ -261,7 +330,7 @@ class Account:
             if window.day(at) == window.day(self.now):
                 self._count_day(window, window.count)
         if self.budget.burst is not None:
-            self._refill_until(at + self.budget.burst / self.budget.refill)
+            self.refill_until(at + self.budget.burst / self.budget.refill)
         if self.budget.concurrent is not None:
             self.hold(leases_until)
 
@@ -270,14 +339,40 @@ class Account:
         self.held = max(self.held, until)
         self.db.execute("UPDATE budget SET held=? WHERE id=?", (self.held, self.id))
 
+    def resize(self, most: int | None, refill: float | None) -> None:
+        """The vendor says how large the budget is, or how fast it refills: so it is from now on, for everybody."""
+        most = most if most is not None and 0 < most <= MOST else self.known.most
+        refill = refill if refill is not None and 0 < refill <= MOST else self.known.refill
+        if (most, refill) != (self.known.most, self.known.refill):
+            missing = max(0.0, self.bucket_full() - self.now) * self.budget.refill
+            self.remember(attrs.evolve(self.known, most=most, refill=refill))
+            self.budget = self.budget.as_told(most, refill)
+            if missing:  # as much as before, though it comes back at another pace
+                self.refill_until(self.now + missing / self.budget.refill)
+
+    def remember(self, known: Known) -> None:
+        """Keep what was told."""
+        self.known = known
+        row = (self.id, known.most, known.refill, known.left, known.until, known.ended)
+        self.db.execute("INSERT OR REPLACE INTO told VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def read_told(self) -> None:
+        """What was told of this budget before."""
+        row = self.db.execute("SELECT most, refill, left, until, ended FROM told WHERE budget=?", (self.id,)).fetchone()
+        if row is not None:
+            self.known = Known(*row)
+            if row[0] is not None or row[1] is not None:
+                self.budget = self.budget.as_told(row[0], row[1])
+
     # Reading --------------------------------------------------------------------------------------------------------
 
     def read_leases(self) -> None:
         """Count those under way; what must have been received by now is counted as ended, what expired goes."""
         rows = self.db.execute(
-            "SELECT id, counted_by, expires, counted FROM lease WHERE budget=? ORDER BY counted_by", (self.id,)
+            "SELECT id, counted_by, expires, counted, cost, granted FROM lease WHERE budget=? ORDER BY counted_by",
+            (self.id,),
         ).fetchall()
-        for id, counted_by, expires, counted in rows:
+        for id, counted_by, expires, counted, cost, granted in rows:
             if expires > self.now + DEAD_SECONDS and owner_is_dead(id):
                 expires = self.now + DEAD_SECONDS
                 counted_by = min(counted_by, expires)
@@ -286,26 +381,26 @@ class Account:
                     (counted_by, expires, self.id, id),
                 )
             if not counted and counted_by <= self.now:
-                self._count(counted_by)
+                self._count(counted_by, cost)
                 self.db.execute("UPDATE lease SET counted=1 WHERE budget=? AND id=?", (self.id, id))
             elif not counted:
-                self.calls += 1
+                self.costs.append(cost)
             if expires <= self.now:
                 self.db.execute("DELETE FROM lease WHERE budget=? AND id=?", (self.id, id))
             else:
-                self.leases[id] = bool(counted) or counted_by <= self.now
+                self.leases[id] = Held(bool(counted) or counted_by <= self.now, cost, granted)
 
     def read_queue(self, ticket: Ticket | None) -> None:
         """Those who wait and live; of them only who is before `ticket`, where that has a place."""
         rows = self.db.execute(
-            "SELECT number, id, most, ready, expires FROM ticket WHERE budget=? ORDER BY number", (self.id,)
+            "SELECT number, id, most, ready, expires, cost FROM ticket WHERE budget=? ORDER BY number", (self.id,)
         ).fetchall()
-        for number, id, most, ready, expires in rows:
+        for number, id, most, ready, expires, cost in rows:
             if ticket is not None and id == ticket.id:
                 self.place = number
                 break
             if expires > self.now:
-                self.queue.append(Waiting(most, ready))
+                self.queue.append(Waiting(most, ready, cost))
             else:
                 self.db.execute("DELETE FROM ticket WHERE budget=? AND number=?", (self.id, number))
 
@@ -314,8 +409,8 @@ class Account:
         expires = self.now + TICKET_SECONDS
         if self.place is None:
             self.db.execute(
-                "INSERT INTO ticket VALUES (?, ?, ?, ?, ?, ?)",
-                (self.id, number, ticket.id, self.budget.concurrent, ready, expires),
+                "INSERT INTO ticket VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (self.id, number, ticket.id, self.budget.concurrent, ready, expires, self.budget.cost),
             )
             return
         self.db.execute(
@@ -358,6 +453,8 @@ class Account:
         self.db.execute("UPDATE ticket SET ready=ready+?1, expires=expires+?1 WHERE budget=?2", (by, self.id))
         self.db.execute("UPDATE finish SET at=at+? WHERE budget=? AND span<=?", (by, self.id, longest))
         self.db.execute("UPDATE bucket SET full=full+? WHERE budget=? AND span<=?", (by, self.id, longest))
+        if longest == math.inf:  # what a vendor told for the time until a moment holds as long
+            self.db.execute("UPDATE told SET until=until+?1, ended=ended+?1 WHERE budget=?2", (by, self.id))
 
     def _merge_later_days(self) -> None:
         """Calls written under a later date were made before now, so they belong to this day at the latest."""
@@ -391,5 +488,7 @@ def open_account(
             db.execute("UPDATE budget SET memory=? WHERE id=?", (memory, account.id))
     if blind is not None and memory >= 0 and (row is None or row[4] < 0):
         account.assume_spent(*blind)
+    if row is not None:
+        account.read_told()
     account.read_leases()
     return account

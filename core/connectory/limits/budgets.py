@@ -153,6 +153,8 @@ class Budget:
 
     `restraint` is what this caller leaves to others; those who share the key each have their own.
 
+    `cost` is how many `unit`s of it one call takes, as far as is known before the answer tells.
+
     Raises ValueError for numbers that are not above 0 and for a burst without a window.
     """
 
@@ -164,6 +166,8 @@ class Budget:
     burst: int | None = attrs.field(default=None, validator=_positive)
     transit: float = attrs.field(default=30.0, converter=float, validator=_positive)
     restraint: Restraint = NO_RESTRAINT
+    cost: int = attrs.field(default=1, validator=_positive)
+    unit: str = "calls"
     # The windows again, sorted by how they are counted, so that no call has to. A gap is one call in so many seconds.
     rolling: tuple[Window, ...] = attrs.field(init=False, eq=False, repr=False)
     days: tuple[Window, ...] = attrs.field(init=False, eq=False, repr=False)
@@ -217,7 +221,21 @@ class Budget:
             return None
         bucket = () if self.bucket is None else (self.bucket,)
         key = f"{self.key}/{self.restraint.share}/{self.restraint.reserve}"
-        return Budget(key, self.name, (*bucket, *smaller), burst=burst, transit=self.transit)
+        return Budget(
+            key, self.name, (*bucket, *smaller), burst=burst, transit=self.transit, cost=self.cost, unit=self.unit
+        )
+
+    def as_told(self, most: int | None, refill: float | None) -> Budget:
+        """The same budget with the size and the refill (units a second) that the vendor has told of it."""
+        windows, burst = self.windows, self.burst
+        if burst is not None and refill is not None:
+            bucket = Window(round(refill), 1.0) if refill == round(refill) else Window(1, 1.0 / refill)
+            windows = tuple(bucket if window is self.bucket else window for window in windows)
+        if most is not None and burst is not None:
+            burst = most
+        elif most is not None:
+            windows = tuple(attrs.evolve(window, count=most) for window in windows)
+        return attrs.evolve(self, windows=windows, burst=burst)
 
     @property
     def bounds(self) -> bool:

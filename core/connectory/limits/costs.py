@@ -19,12 +19,30 @@ def always_open() -> float:
     return float("inf")
 
 
+class Tally:
+    """Requests sent: `total` in all, `here` by the thread that asks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self.total = 0
+
+    @property
+    def here(self) -> int:
+        return getattr(self._local, "count", 0)
+
+    def add(self) -> None:
+        self._local.count = self.here + 1
+        with self._lock:
+            self.total += 1
+
+
 @attrs.define(eq=False)
 class Costs:
     """Counts of some work, by all of its threads and connectors.
 
-    `limits` holds calls by (vendor, name of the limit), `waits` seconds by cause; where several threads wait at once
-    each second counts for each of them. Bytes are those of bodies, unpacked.
+    `limits` holds what was taken by (vendor, name of the limit), in its unit as estimated, `waits` seconds by cause;
+    where several threads wait at once each second counts for each of them. Bytes are those of bodies, unpacked.
     """
 
     calls: int = 0
@@ -41,7 +59,7 @@ class Costs:
             self.calls += 1
             self.sent += sent
             for budget in budgets:
-                self.limits[vendor, budget.name] += 1
+                self.limits[vendor, budget.name] += budget.cost
                 self.budgets[vendor, budget.name] = budget
 
     def with_(self, other: Costs) -> Costs:

@@ -12,7 +12,7 @@ def read_history(account: Account) -> History:
     budget = account.budget
     full = 0.0
     if budget.bucket is not None:
-        full = max(account.bucket_full(), account.now) + account.calls / budget.refill
+        full = max(account.bucket_full(), account.now) + account.under_way() / budget.refill
     return History(
         budget=budget,
         now=account.now,
@@ -28,4 +28,4 @@ def _ended(account: Account, window: Window) -> tuple[tuple[float, int], ...]:
         "SELECT at, count FROM finish WHERE budget=? AND span=? AND at>? ORDER BY number",
         (account.id, window.seconds, account.now - window.seconds),
     ).fetchall()
-    return (*rows, (account.now, account.calls)) if account.calls else tuple(rows)
+    return (*rows, (account.now, account.under_way(window.count))) if account.costs else tuple(rows)

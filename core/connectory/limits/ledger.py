@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -21,6 +21,7 @@ from connectory.clock import Clock
 from connectory.errors import ConnectoryError, LimitReached
 from connectory.limits.budgets import DAY, Budget, Window
 from connectory.limits.forecast import History
+from connectory.limits.told import NOTHING, Told
 
 # A waiter shows at least so often that it is alive; its place is given away when it was silent for TICKET_SECONDS.
 HEARTBEAT_SECONDS: Final = 2.0
@@ -135,13 +136,13 @@ class Ledger(Protocol):
     def withdraw(self, ticket: Ticket) -> None:
         """Give up one's place in the queue. Warns like `release`: the place is lost soon anyway."""
 
-    def release(self, lease: Lease, linger: float = 0.0) -> None:
+    def release(self, lease: Lease, linger: float = 0.0, told: Mapping[str, Told] = NOTHING) -> None:
         """The call has ended. Where its lease has ended already nothing happens.
 
         Where the ledger cannot be used it warns and does not raise, since the call was made: the lease ends by itself.
 
         With `linger` it counts as under way for so many seconds more: for a call that was given up without an
-        answer, which the vendor may still be working on.
+        answer, which the vendor may still be working on. `told` is what its answer tells of budgets, by their keys.
         """
 
     def hold(self, key: str, until: float) -> None:

@@ -24,9 +24,9 @@ import attrs
 from filelock import FileLock, Timeout
 
 from connectory.limits.ledger import LedgerError, LedgerWarning
-from connectory.limits.tables import SCHEMA, TABLES
+from connectory.limits.tables import SCHEMA, TABLES, UPGRADE
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 BUSY_SECONDS: Final = 30.0
 _LOOK_EVERY: Final = 0.005  # seconds; those who open one ledger at the same moment should begin at the same moment
 _LOOK_AGAIN_MS: Final = 2  # SQLite's own waits grow to 100 ms: whoever has waited longest would look least often
@@ -177,6 +177,9 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
             f"the ledger of limits at {path} was written by a newer Connectory (format {found}, this one knows "
             f"{FORMAT}). Update Connectory; it is left as it is, and no call is made without it"
         )
+    if found == FORMAT - 1:
+        db.executescript(f"BEGIN IMMEDIATE; {UPGRADE} PRAGMA user_version={FORMAT}; COMMIT;")
+        found = FORMAT
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     if found != FORMAT or not {"note", "budget", *TABLES} <= tables:
         raise Broken("parts of it are missing")

@@ -37,7 +37,7 @@ def open_restrained(account: Account, instant: Instant, ticket: Ticket | None) -
 
 def _view(account: Account, own: Budget, queue: Account) -> Account:
     """The rows of the common account, counted by smaller windows and behind those in the queue."""
-    return Account(account.db, own, account.id, account.now, 0.0, calls=account.calls, queue=queue.queue)
+    return Account(account.db, own, account.id, account.now, 0.0, costs=account.costs, queue=queue.queue)
 
 
 def _in_words(lack: Lack) -> Lack:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -19,10 +19,12 @@ from connectory.limits.accounts import Account, Instant, Lack, open_account, rea
 from connectory.limits.budgets import Budget
 from connectory.limits.forecast import History
 from connectory.limits.histories import read_history
+from connectory.limits.learning import take_in
 from connectory.limits.ledger import LONGEST_HOLD, Lease, LedgerError, LedgerWarning, Spent, Ticket, Wait
 from connectory.limits.ledgerfile import Opened, identity_of, is_broken, open_file, patiently, unusable
 from connectory.limits.restrained import all_restrained, open_restrained
 from connectory.limits.tables import TABLES
+from connectory.limits.told import NOTHING, Told
 
 _SWEEP_EVERY: Final = 1000  # releases between two looks for accounts that nobody needs any more
 _SWEEP_MOST: Final = 100
@@ -77,14 +79,17 @@ class SqliteLedger:
 
         self._try(work, "a place in a queue")
 
-    def release(self, lease: Lease, linger: float = 0.0) -> None:
+    def release(self, lease: Lease, linger: float = 0.0, told: Mapping[str, Told] = NOTHING) -> None:
         if not lease.budgets:
             return
 
         def work(opened: Opened, instant: Instant) -> None:
             for budget in lease.budgets:
                 account = open_account(opened.db, budget, instant, opened.blind)
-                account.end(lease.id, linger)
+                before, said = account.known, told.get(budget.key)
+                held = account.end(lease.id, linger, said)
+                if held is not None and said is not None:
+                    take_in(account, said, before, held.granted)
                 account.keep_time(instant)
             self._releases += 1
             if self._releases % _SWEEP_EVERY == 0:
@@ -109,7 +114,7 @@ class SqliteLedger:
             waits += [own.lack.seconds] if own is not None and own.lack is not None else []
             return Spent(
                 now=account.now,
-                windows=tuple(account.window_spent(window) for window in budget.windows),
+                windows=tuple(account.window_spent(window) for window in account.budget.windows),
                 in_flight=len(account.leases),
                 waiting=len(account.queue),
                 held_until=account.held if account.held > account.now else None,

@@ -20,6 +20,8 @@ CREATE TABLE lease (
     counted_by REAL NOT NULL,  -- the vendor has received it by then
     expires REAL NOT NULL,
     counted INTEGER NOT NULL,  -- 1: already among the finishes
+    cost INTEGER NOT NULL DEFAULT 1,
+    granted REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (budget, id)
 ) WITHOUT ROWID;
 CREATE TABLE ticket (
@@ -29,6 +31,7 @@ CREATE TABLE ticket (
     most INTEGER,              -- calls at once that its owner goes by
     ready REAL NOT NULL,       -- other budgets keep it waiting until then, at least
     expires REAL NOT NULL,
+    cost INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (budget, number)
 ) WITHOUT ROWID;
 -- Ended calls of a rolling window, numbered: this row stands for those from number - count + 1 to number.
@@ -49,5 +52,21 @@ CREATE TABLE day (
     count INTEGER NOT NULL,
     PRIMARY KEY (budget, zone, number)
 ) WITHOUT ROWID;
+-- What answers told: the size of the budget, units a second that refill it, and what is left until it is full again.
+CREATE TABLE told (
+    budget INTEGER PRIMARY KEY,
+    most INTEGER,
+    refill REAL,
+    left INTEGER,
+    until REAL NOT NULL,
+    ended REAL NOT NULL        -- when a call has last ended
+);
 """
-TABLES: Final = ("lease", "ticket", "finish", "bucket", "day")  # those that hang on a budget
+TABLES: Final = ("lease", "ticket", "finish", "bucket", "day", "told")  # those that hang on a budget
+# What makes a ledger of the format before into one of this.
+UPGRADE: Final = f"""
+ALTER TABLE lease ADD COLUMN cost INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE lease ADD COLUMN granted REAL NOT NULL DEFAULT 0;
+ALTER TABLE ticket ADD COLUMN cost INTEGER NOT NULL DEFAULT 1;
+{SCHEMA[SCHEMA.index("CREATE TABLE told") :]}
+"""

@@ -12,9 +12,11 @@ from urllib.parse import parse_qsl
 import attrs
 import msgspec
 
+from connectory.answers import to_number
 from connectory.mock.exchange import Asked, Refused
-from connectory.operation import Styles
+from connectory.operation import SPOTS, Plan, Styles
 from connectory.plugins.kinds import Format
+from connectory.spec.naming import snake
 from connectory.spec.typeexpr import Either, ListOf, MapOf, Named, OneOf, Scalar, TypeExpr
 from connectory.spec.words import Field, Slot
 
@@ -36,6 +38,16 @@ class Heard:
     variables: Mapping[str, Any]
     body: Any
     asked: Asked
+
+    def names(self, plan: Plan) -> dict[str, Any]:
+        """What a computed text of the operation may name, as it came: arguments, and the page's size."""
+        found: dict[str, Any] = {}
+        for parameter in plan.parameters.values():
+            if parameter.spot in SPOTS:
+                found[parameter.name] = getattr(self, parameter.spot).get(parameter.wire)
+        found.update({"body": self.body, "items": self.body} if plan.operation.body is not None else {})
+        size = plan.pager.size if plan.pager is not None else None
+        return found if size is None else {**found, snake(size.name): to_number(self.slot(size))}
 
     def slot(self, slot: Slot) -> Any:
         """What stands in a slot of a pager; None when nothing."""

@@ -25,7 +25,7 @@ from connectory.mock.desks import Desk, make_desks
 from connectory.mock.exchange import Asked, Refused, Reply, Served
 from connectory.mock.fakes import Fakes
 from connectory.mock.faults import Fault, Schedule, positions
-from connectory.mock.limits import Counter, Gate
+from connectory.mock.limits import NO_COSTS, Counter, Gate
 from connectory.mock.listener import Listener
 from connectory.mock.lists import Lists
 from connectory.mock.reading import Heard
@@ -42,6 +42,7 @@ from connectory.spec.language import Spec, Token
 from connectory.spec.load import Loaded
 from connectory.spec.typeexpr import Scalar
 from connectory.spec.words import Field
+from connectory.spending import costs_of
 
 log = logging.getLogger("connectory")
 
@@ -295,17 +296,30 @@ class MockServer:
     def _within_limits(self, desk: Desk, asked: Asked, path: Mapping[str, str], hit: Hit) -> Reply:
         names = desk.plan.limits
         with self._lock:
-            throttled = self.gate.enter(names)
+            costs = self._costs(desk, asked, path)
+            throttled = self.gate.enter(names, costs)
         if throttled is not None:
             return self._refusal(desk.plan, Refused("throttled", throttled.words), throttled.wait)
         try:
             with self._lock:
-                return self._reply(self._work(desk, asked, path, hit), desk.plan.styles.answer)
+                draft = self._work(desk, asked, path, hit)
+                self.gate.tell(names, costs, draft, self.registry.codecs)
+                return self._reply(draft, desk.plan.styles.answer)
         except Refused as refused:
             return self._refusal(desk.plan, refused)
         finally:
             with self._lock:
                 self.gate.leave(names)
+
+    def _costs(self, desk: Desk, asked: Asked, path: Mapping[str, str]) -> Mapping[str, int]:
+        """What a request takes of limits, by what it asks for; 1 of each where it asks for nothing that can be read."""
+        if not desk.plan.costs:
+            return NO_COSTS
+        try:
+            heard = self._hearing.read(desk, self._lists.whole(desk, asked), path)
+            return costs_of(desk.plan, heard.names(desk.plan))
+        except (Refused, ArgumentError):
+            return NO_COSTS
 
     def _work(self, desk: Desk, asked: Asked, path: Mapping[str, str], hit: Hit) -> Draft:
         """Credential, arguments, and the operation itself. Raises Refused."""

@@ -47,12 +47,6 @@ AnswerFormat = NewType("AnswerFormat", str)  # one of the built-in formats, or a
 StatusText = NewType("StatusText", str)  # 404, 5xx, 400-499
 Rate = NewType("Rate", str)  # 5000/day, 100/10s, 2/second
 
-# Keys of the language that a later version builds; each is refused by name, never ignored.
-LATER: Final[Mapping[str, tuple[str, ...]]] = {
-    "Limit": ("learn", "unit"),
-    "Operation": ("costs",),
-}
-
 
 def _mapping() -> Any:
     return attrs.Factory(dict)
@@ -162,6 +156,18 @@ class Wire:
 
 
 @attrs.frozen(kw_only=True)
+class Learn:
+    """What answers tell of a limit. Numbers are in the limit's unit; what an answer does not say stays as it was."""
+
+    limit: Place | None = word("its size", None)
+    remaining: Place | None = word("what is left of it", None)
+    used: Place | None = word("what is used of it, where the vendor does not say what is left", None)
+    reset: Place | None = word("when it is whole again: a moment by its codec; without one, seconds from now", None)
+    refill: Place | None = word("what comes back a second", None)
+    cost: Place | None = word("what this call has cost", None)
+
+
+@attrs.frozen(kw_only=True)
 class Limit:
     """A named budget."""
 
@@ -175,6 +181,8 @@ class Limit:
     per: tuple[str, ...] = word("settings that name whose budget it is; default: the secrets", (), ref="settings")
     zone: str | None = word("a day is a calendar day there; else any 24 hours", None)
     for_: Literal["all", "named"] = word("holds for every operation that names no limits, or only where named", "all")
+    unit: str = word("what is counted; `costs` of an operation say how many of it a call takes", "calls")
+    learn: Learn | None = word("what answers tell of it; the ledger goes by that from then on", None)
 
 
 @attrs.frozen(kw_only=True)
@@ -371,6 +379,12 @@ class Operation:
         "with merge: what of the answer read goes back as If-Match; refused (412), it is read and laid over again", None
     )
     limits: tuple[str, ...] = word("exactly these hold here (default: those `for: all`)", (), ref="limits")
+    costs: Mapping[str, Template] = word(
+        "limit to what a call takes of it before its answer tells: a number, or computed of the parameters and the "
+        "page's size (default 1)",
+        _mapping(),
+        names="costs",
+    )
     outcomes: tuple[Rule, ...] = word("tried before the vendor's", ())
     errors: Errors | None = word("other places here", None)
     examples: tuple[Example, ...] = word("exchanges for mock, tests and docs", ())

@@ -31,9 +31,6 @@ class AtKey(ValueError):
 
 def unknown_key(extra: str, cls: type, others: Iterable[str]) -> str:
     """What is said of a key that a class of the spec language has not; `others` are keys that may stand beside its."""
-    name = cls.__name__
-    if extra in language.LATER.get(name, ()):
-        return f"'{extra}' is not built yet"
     known = [*keys_of(cls), *others]
     places = _places_of(extra)
     if places and not difflib.get_close_matches(extra, known, cutoff=0.75):

@@ -66,6 +66,12 @@ class Slot:
     fields: str | None = word("body field, dotted when nested", None)
     variables: str | None = word("GraphQL variable", None)
 
+    @property
+    def name(self) -> str:
+        """The vendor's name of it; of a nested body field the last part."""
+        held = self.query or self.headers or self.fields or self.variables or ""
+        return held.rpartition(".")[2] if self.fields else held
+
 
 @attrs.frozen(kw_only=True)
 class Test:

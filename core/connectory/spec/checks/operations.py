@@ -51,7 +51,22 @@ def check(spec: Spec) -> Iterator[Problem]:
         yield from _paging(case)
         yield from _batch(case)
         yield from _document(case)
+        yield from _costs(case)
     yield from _verify(spec)
+
+
+def _costs(case: _Case) -> Iterator[Problem]:
+    spent = case.operation.limits or [name for name, limit in case.spec.limits.items() if limit.for_ == "all"]
+    for name, cost in case.operation.costs.items():
+        place = (*case.path, "costs", name)
+        if name not in case.spec.limits:
+            yield place, f"no limit '{name}'{nearest(name, case.spec.limits)}", True
+        elif case.operation.steps:
+            yield place, "the steps spend, each by its own operation: say there what it costs", True
+        elif name not in spent:
+            yield place, f"this operation does not spend '{name}': add it to its limits", True
+        if "{{" not in cost and not re.fullmatch(r"[1-9]\d*", cost):
+            yield place, f"'{cost}' is no cost: write a whole number above 0, or compute it", False
 
 
 def _ancestors(name: str) -> Iterator[str]:

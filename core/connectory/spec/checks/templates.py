@@ -13,6 +13,7 @@ from connectory.spec.checks.walking import shape_of, words_at
 from connectory.spec.expressions import ExpressionFault, compile_expression
 from connectory.spec.keys import key_of
 from connectory.spec.language import Auth, Spec
+from connectory.spec.naming import snake
 from connectory.spec.problems import Path, Problem
 
 
@@ -62,6 +63,11 @@ def _names(spec: Spec, scope: str, path: Path) -> set[str]:
             return {*spec.settings, *parameters_of(operation), *kept}
         case "results":
             return {*spec.settings, *parameters_of(spec.operations[str(path[1])])}
+        case "costs":
+            operation = spec.operations[str(path[1])]
+            pager = spec.pagers.get(operation.pages or "")
+            size = {snake(pager.size.name)} if pager is not None and pager.size is not None else set()
+            return {*spec.settings, *parameters_of(operation), *size}
         case "mark":
             return {"since", "until", "given"}
         case "value":
@@ -81,7 +87,7 @@ def _templates(spec: Spec, registry: Registry, scope: str, held: Any, path: Path
             continue
         for fault in expression.unknown(_names(spec, scope, place)):
             yield place, str(fault), False
-        if scope in ("settings", "auth", "send", "flow", "results"):
+        if scope in ("settings", "auth", "send", "flow", "results", "costs"):
             used |= expression.names
 
 

@@ -15,7 +15,7 @@ from connectory.spec.checks.walking import walk, words_at
 from connectory.spec.expressions import ExpressionFault, expression_names
 from connectory.spec.grants import NEEDED
 from connectory.spec.keys import key_of
-from connectory.spec.language import Auth, Batch, Family, Limit, Rule, Spec, Token
+from connectory.spec.language import Auth, Batch, Family, Learn, Limit, Rule, Spec, Token
 from connectory.spec.problems import Path, Problem
 from connectory.spec.typeexpr import Scalar
 from connectory.spec.words import Lifetime, Place, Setting, Slot
@@ -152,6 +152,22 @@ def _limit(path: Path, limit: Limit) -> Iterator[Problem]:
         yield (*path, "advised"), message, False
     if limit.burst is not None and not limit.rate:
         yield (*path, "burst"), "a burst needs a rate that refills it", True
+    if limit.learn is not None:
+        yield from _learn((*path, "learn"), limit, limit.learn)
+
+
+def _learn(path: Path, limit: Limit, learn: Learn) -> Iterator[Problem]:
+    said = [field.name for field in attrs.fields(Learn) if getattr(learn, field.name) is not None]
+    if not said:
+        yield path, f"nothing is learned: add {', '.join(field.name for field in attrs.fields(Learn))}", False
+    elif not limit.rate:
+        yield path, "what is learned corrects a rate: add the rate to begin with", True
+    elif len(limit.rate) > 1 and said != ["cost"]:
+        yield path, "an answer tells of one rate: make each of these a limit of its own", True
+    if learn.refill is not None and limit.burst is None:
+        yield (*path, "refill"), "only a bucket is refilled: add the limit's burst", True
+    if learn.reset is not None and learn.remaining is None and learn.used is None:
+        yield (*path, "reset"), "'reset' says until when what is left holds: add remaining or used", True
 
 
 def _family(path: Path, family: Family) -> Iterator[Problem]:
