@@ -248,12 +248,13 @@ SURVIVORS: Mapping[str, tuple[str, ...]] = {
         *("Pager.next", "Pager.records", "Pager.field", "Place.body", "Place.header", "Place.link", "Records.path"),
         *("Results.at", "Results.code", "Results.id", "Results.index", "Results.message", "Results.ok", "Rule.body"),
         *("Step.keep", "Step.until", "Step.failed", "Token.value", "Token.keep", "Match.item", "Match.result"),
+        "Operation.marks",  # a path into a field; the field alone is held against the type
     ),
     "values on the wire": (
         *("Example.answer", "Example.with", "Field.default", "Field.example", "Field.labels", "Setting.default"),
         *("Setting.example", "Rule.body", "Rule.headers", "Send.headers", "Send.query", "Send.fields", "Wire.datetime"),
     ),
-    "patterns": ("Field.pattern", "Setting.pattern", "Place.match", "Test.matches", "Rule.text"),
+    "patterns": ("Mark.codec", "Field.pattern", "Setting.pattern", "Place.match", "Test.matches", "Rule.text"),
     "addresses": (
         *("Operation.get", "Operation.post", "Operation.put", "Operation.patch", "Operation.delete"),
         *("Operation.graphql", "Spec.servers", "Spec.docs", "Token.get", "Token.post"),
