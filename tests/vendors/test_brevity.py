@@ -13,6 +13,7 @@ from vendors.calling import VENDORS, lies_in, write_project
 DESIGNED = {
     "amazon_sp": (40, 5),
     "github": (47, 5),
+    "hubspot": (47, 12),
     "jira": (31, 5),
     "kontor": (22, 2),
     "mailchimp": (35, 4),
