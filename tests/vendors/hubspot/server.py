@@ -30,6 +30,9 @@ class HubSpot(Emulator):
     """So many requests are refused for too many in ten seconds."""
     day_used_up: bool = False
 
+    schemas: list[Record] = attrs.field(factory=list)
+    """Of the account's own kinds of objects."""
+
     records: dict[str, list[Record]] = attrs.field(init=False, factory=lambda: {kind: [] for kind in KINDS})
     issued: list[str] = attrs.field(init=False, factory=list)
     _good: set[str] = attrs.field(init=False, factory=lambda: {PRIVATE_TOKEN})
@@ -37,6 +40,7 @@ class HubSpot(Emulator):
 
     def __attrs_post_init__(self) -> None:
         add = self._routes.add
+        add("GET /crm-object-schemas/v3/schemas", lambda ask, at: Answer.json({"results": self.schemas}))
         add("GET /crm/v3/objects/{kind}", self._list)
         add("POST /crm/v3/objects/{kind}/search", self._search)
         add("POST /crm/v3/objects/{kind}/batch/upsert", self._upsert)
@@ -45,6 +49,15 @@ class HubSpot(Emulator):
         """So many records, each changed a second after the one before."""
         for number in range(count):
             self._store(kind, {"email": f"r{number}@x.example"}, 1_790_000_000 + number)
+
+    def add_kind(self, name: str, **properties: str) -> None:
+        """A kind of object of the account's own: its properties with their labels."""
+        full = f"p7878787_{name}"
+        told = [
+            {"name": key, "label": label, "type": "string", "fieldType": "text"} for key, label in properties.items()
+        ]
+        self.schemas.append({"id": "123456", "name": name, "fullyQualifiedName": full, "properties": told})
+        self.records[full] = []
 
     def expire_tokens(self) -> None:
         self._good.clear()
@@ -66,7 +79,7 @@ class HubSpot(Emulator):
             act, at = self._routes.find(ask.method, ask.path)
         except NoRoute:
             raise no(404, "OBJECT_NOT_FOUND", "resource not found") from None
-        if at["kind"] not in self.records:
+        if "kind" in at and at["kind"] not in self.records:
             raise no(400, "VALIDATION_ERROR", f"Unable to infer object type from: {at['kind']}")
         return act(ask, at)
 

@@ -154,5 +154,26 @@ def test_what_changed_since_is_searched_for(
     assert filters["filters"] == [{"propertyName": changed, "operator": "GTE", "value": "2026-09-21T14:13:22Z"}]
 
 
+def test_an_accounts_own_objects_become_operations_and_stay_when_it_is_away(
+    vendor: HubSpot, meet: Meet, project: Path
+) -> None:
+    vendor.add_kind("pet", call_name="What it is called")
+    found = meet(vendor.url, access_token=PRIVATE_TOKEN).discover()
+    assert (found.added, found.objects["object"]) == (("p7878787_pet",), ("p7878787_pet",))
+    vendor.add_records("p7878787_pet", 2)
+    hubspot = meet(vendor.url, access_token=PRIVATE_TOKEN)
+    assert len(list(hubspot.p7878787_pet.list())) == 2
+    assert hubspot.engine.spec.types["P7878787_petProperties"]["call_name"].about == "What it is called"
+    vendor.add_kind("toy")
+    assert "new: p7878787_toy" in str(meet(vendor.url, access_token=PRIVATE_TOKEN).discover())
+    kept = project / ".connectory" / "discovered" / "hubspot.json"
+    before = kept.read_bytes()
+    vendor.expire_tokens()
+    with pytest.raises(Denied, match=r"the 2 objects kept in .* stay in use"):
+        hubspot.discover()
+    assert kept.read_bytes() == before
+    assert "p7878787_toy" in dir(meet(vendor.url, access_token=PRIVATE_TOKEN))
+
+
 def test_the_command_line_checks_it(cli: Cli) -> None:
     assert "0 faults" in cli("check").output
