@@ -34,6 +34,8 @@ class Salesforce(Emulator):
     """Salesforce: `url` stands for the login's host and for the instance's, told apart by Host."""
 
     accounts: list[Record] = attrs.field(factory=list)
+    custom: dict[str, list[str]] = attrs.field(factory=dict)
+    """Objects of the organisation's own, without records: name to the names of its fields."""
     over_limit: int = 0
     """So many requests find the calls of the last 24 hours used up."""
     polls: int = 3
@@ -52,6 +54,8 @@ class Salesforce(Emulator):
         add = self._routes.add
         daily = {"DailyApiRequests": {"Max": 100000, "Remaining": 99998}}
         add(f"GET {DATA}/limits", lambda ask, at: Answer.json(daily))
+        add(f"GET {DATA}/sobjects", self._describe_global)
+        add(f"GET {DATA}/sobjects/{{name}}/describe", self._describe)
         add(f"GET {DATA}/query", self._query)
         add(f"GET {DATA}/query/{{locator}}", self._more)
         add(f"POST {DATA}/composite/sobjects", lambda ask, at: self._collection(ask, "Id"))
@@ -105,10 +109,11 @@ class Salesforce(Emulator):
         asked = QUERY.fullmatch(ask.argument("q") or "")
         if asked is None:
             raise no(400, "MALFORMED_QUERY", f"unexpected token: {ask.argument('q')}")
-        if asked["type"] != "Account":
+        if asked["type"] not in {"Account", *self.custom}:
             raise no(400, "INVALID_TYPE", f"sObject type '{asked['type']}' is not supported.")
         since = datetime.fromisoformat(asked["since"]).timestamp() if asked["since"] else 0
-        rows = [one for one in self.accounts if stamp(one) >= since]
+        known = self.accounts if asked["type"] == "Account" else []
+        rows = [one for one in known if stamp(one) >= since]
         rows = sorted(rows, key=stamp) if asked["order"] == "SystemModstamp" else rows
         names = [name.strip() for name in asked["fields"].split(",")]
         attributes = {"type": "Account", "url": f"{DATA}/sobjects/Account/"}
@@ -123,6 +128,20 @@ class Salesforce(Emulator):
         rows, end = self._cursors[cursor], start + PAGE
         more = {} if end >= len(rows) else {"nextRecordsUrl": f"{DATA}/query/01g{cursor}-{end}"}
         return Answer.json({"totalSize": len(rows), "done": not more, **more, "records": rows[start:end]})
+
+    def _describe_global(self, _: Ask, __: dict[str, str]) -> Answer:
+        told = [{"name": name, "custom": name in self.custom, "queryable": True} for name in ("Account", *self.custom)]
+        return Answer.json({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": told})
+
+    def _describe(self, _: Ask, at: dict[str, str]) -> Answer:
+        usual = {"Id": "id", "Name": "string", "SystemModstamp": "datetime"}
+        kinds = {**usual, **dict.fromkeys(self.custom[at["name"]], "double")}
+        told = [
+            {"name": name, "label": name, "type": kind, "createable": own, "updateable": own}
+            for name, kind in kinds.items()
+            for own in [name not in ("Id", "SystemModstamp")]
+        ]
+        return Answer.json({"name": at["name"], "fields": told})
 
     # Writing ------------------------------------------------------------------------------------------------------
 

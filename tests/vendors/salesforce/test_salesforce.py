@@ -9,7 +9,7 @@ from unittest.mock import ANY
 import attrs
 import pytest
 
-from connectory import Connector, Denied, LimitReached, Missing, Parts, Rejected
+from connectory import Connector, Denied, LimitReached, Missing, Parts, Rejected, Unavailable
 from connectory.clock import ManualClock
 from connectory.connecting import open_spec
 from connectory.recipes.sync import run_recipe
@@ -185,6 +185,24 @@ def test_what_changed_since_is_asked_for_in_the_vendors_language(
     assert str(again.accounts) == "2 read = 1 delivered + 1 unchanged"
     asked = vendor.requests("/query")[-1].argument("q")
     assert asked == f"{ALL} WHERE SystemModstamp >= 2026-09-21T14:13:22Z ORDER BY SystemModstamp"
+
+
+def test_an_organisations_own_objects_become_operations(vendor: Salesforce, meet: Meet, project: Path) -> None:
+    vendor.custom["Invoice__c"] = ["Amount__c"]
+    found = meet(vendor.url, **SETTINGS).discover()
+    assert found.added == ("Invoice__c",)
+    salesforce = meet(vendor.url, **SETTINGS)
+    assert list(salesforce.invoice__c.list()) == []
+    asked = vendor.requests("/query")[-1].argument("q")
+    assert asked == "SELECT Id, Name, SystemModstamp, Amount__c FROM Invoice__c"
+    vendor.custom["Invoice__c"].append("Vat__c")
+    assert "changed: Invoice__c" in str(meet(vendor.url, **SETTINGS).discover())
+    kept = project / ".connectory" / "discovered" / "salesforce.json"
+    before = kept.read_bytes()
+    vendor.fail(times=99, status=503)
+    with pytest.raises(Unavailable, match="stay in use"):
+        salesforce.discover()
+    assert kept.read_bytes() == before
 
 
 def test_the_command_line_checks_it(cli: Cli) -> None:
