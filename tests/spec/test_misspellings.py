@@ -223,6 +223,7 @@ FREE_KEYS: Mapping[str, str] = {
     "Step.with": "parameter of a step",
     "Example.with": "argument of an example",
     "Operation.marks": "field of a mark",
+    "Operation.costs": "limit that has a cost",
 }
 # Places in answers are held against examples; of vendors that are not shipped, the tests against their servers do that.
 IN_ANSWERS = ("key of results", "records in examples", "total in examples")
@@ -247,6 +248,7 @@ SURVIVORS: Mapping[str, tuple[str, ...]] = {
         *("Errors.code", "Errors.fields", "Errors.message", "Operation.record", "Operation.records", "Pager.more"),
         *("Pager.next", "Pager.records", "Pager.field", "Place.body", "Place.header", "Place.link", "Records.path"),
         *("Results.at", "Results.code", "Results.id", "Results.index", "Results.message", "Results.ok", "Rule.body"),
+        *("Learn.limit", "Learn.remaining", "Learn.used", "Learn.reset", "Learn.refill", "Learn.cost"),
         *("Step.keep", "Step.until", "Step.failed", "Token.value", "Token.keep", "Match.item", "Match.result"),
         "Operation.marks",  # a path into a field; the field alone is held against the type
     ),
@@ -260,7 +262,15 @@ SURVIVORS: Mapping[str, tuple[str, ...]] = {
         *("Operation.graphql", "Spec.servers", "Spec.docs", "Token.get", "Token.post"),
     ),
     "prose": (
-        *("Spec.about", "Operation.about", "Field.about", "Setting.about", "Setting.obtain", "Example.about"),
+        *(
+            "Limit.unit",
+            "Spec.about",
+            "Operation.about",
+            "Field.about",
+            "Setting.about",
+            "Setting.obtain",
+            "Example.about",
+        ),
         *("Spec.assumed", "Spec.sources"),
     ),
 }
