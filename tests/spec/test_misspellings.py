@@ -190,6 +190,7 @@ def _when(condition: Callable[[Spot], bool]) -> Callable[[Spot], Iterable[str]]:
 
 MEASURES = (words.Duration, words.Size, words.Lifetime, language.Rate, language.StatusText)
 
+LINKED = ("Link.with", "Link.keep", "Recursion.with", "Recursion.keep")
 FINDERS: Mapping[str, Callable[[Spot], Iterable[str]]] = {
     "operation": lambda spot: [*_reference("operations")(spot), *([spot.text] if spot.kind is language.Link else [])],
     "pager": _reference("pagers"),
@@ -210,7 +211,7 @@ FINDERS: Mapping[str, Callable[[Spot], Iterable[str]]] = {
     "parameter of a mark": _when(lambda spot: spot.place in ("Mark.from", "Mark.until")),
     "batched list": _when(lambda spot: spot.place.endswith(").items")),
     "field after or rises_with": _when(lambda spot: spot.place in ("Field.after", "Field.rises_with")),
-    "field of a link": _when(lambda spot: spot.place in ("Link.with", "Link.keep")),
+    "field of a link": _when(lambda spot: spot.place in LINKED),
     "key of results": _when(lambda spot: spot.place == "Results.key"),
     "records in examples": _when(_is_place_of_records),
     "total in examples": _when(lambda spot: spot.place.endswith((".total_records", ".total_pages"))),
@@ -219,6 +220,9 @@ FINDERS: Mapping[str, Callable[[Spot], Iterable[str]]] = {
 }
 FREE_KEYS: Mapping[str, str] = {
     "Link.with": "parameter of a link",
+    "Recursion.with": "parameter of a link",
+    "Link.when": "field that a link asks for",
+    "Recursion.when": "field that a link asks for",
     "Operation.path": "parameter of a path",
     "Step.with": "parameter of a step",
     "Example.with": "argument of an example",
@@ -235,7 +239,16 @@ SUBJECTS = (*FINDERS, *FREE_KEYS.values(), "place in assumed and sources")
 SURVIVORS: Mapping[str, tuple[str, ...]] = {
     "names given here": (
         *("Spec.settings", "Spec.servers", "Spec.limits", "Spec.pagers", "Spec.operations", "Spec.families"),
-        *("Spec.types", "Family.operations", "Family.known", "Step.keep", "Link.keep", "Field.as", "Records.value_as"),
+        *(
+            "Spec.types",
+            "Family.operations",
+            "Family.known",
+            "Step.keep",
+            "Link.keep",
+            "Recursion.keep",
+            "Field.as",
+            "Records.value_as",
+        ),
     ),
     "names on the wire": (
         *("Operation.fields", "Operation.query", "Operation.headers", "Operation.variables", "Operation.document"),
@@ -255,6 +268,7 @@ SURVIVORS: Mapping[str, tuple[str, ...]] = {
     "values on the wire": (
         *("Example.answer", "Example.with", "Field.default", "Field.example", "Field.labels", "Setting.default"),
         *("Setting.example", "Rule.body", "Rule.headers", "Send.headers", "Send.query", "Send.fields", "Wire.datetime"),
+        *("Basic.user", "Link.when", "Recursion.when"),
     ),
     "patterns": ("Mark.codec", "Field.pattern", "Setting.pattern", "Place.match", "Test.matches", "Rule.text"),
     "addresses": (

@@ -58,7 +58,10 @@ def test_types(text: str, meaning: TypeExpr) -> None:
         ("list of strr", "unknown type 'strr'; did you mean 'str'?"),
         ("listof int", "unknown type 'listof int'; did you mean 'list of'?"),
         ("part of str", "unknown type 'str'; did you mean 'str'?"),
-        ("int(unix)", "only datetime, date and time take a codec in parentheses, not 'int'"),
+        (
+            "int(unix)",
+            "only datetime, date and time take a codec in parentheses (and decimal the word text), not 'int'",
+        ),
         ("one of a", None),
         ("one of a | a", "'one of a | a': each value once, joined by '|'"),
         ("one of a | ", "'one of a |': each value once, joined by '|'"),

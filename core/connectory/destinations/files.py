@@ -234,7 +234,7 @@ class FilesDestination:
             return None
 
     def _line(self, row: Mapping[str, Any]) -> bytes:
-        if not isinstance(row, Mapping) or not row:
+        if not row or not isinstance(row, dict | Mapping):  # dict first: to ask for a Mapping takes ten times as long
             empty = isinstance(row, Mapping)
             raise Misfit("the row is empty: it has no field" if empty else f"expected an object, got {told(row)}")
         try:

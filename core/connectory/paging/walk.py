@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import attrs
+import msgspec
 
 from connectory.ahead import in_order
 from connectory.answers import Answer, find, to_number
@@ -179,7 +180,7 @@ class Walk:
         return page
 
     def _repeats(self, page: Page) -> bool:
-        before = digest(page.records) if isinstance(self._before, str) else page.records
+        before = page_digest(page.records) if isinstance(self._before, str) else page.records
         return bool(page.records) and self._before == before
 
     @property
@@ -195,7 +196,7 @@ class Walk:
             self._empty,
             self._size,
             tuple(self._seen)[-MOST_REMEMBERED:],
-            self._before if isinstance(self._before, str) else digest(self._before) if self._before else "",
+            self._before if isinstance(self._before, str) else page_digest(self._before) if self._before else "",
         )
 
     def _records(self, answer: Answer) -> Sequence[Any]:
@@ -332,3 +333,12 @@ def digest(value: Any) -> str:
     if isinstance(value, PageRequest):
         value = [[(attrs.astuple(slot), held) for slot, held in value.slots], value.url]
     return hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def page_digest(records: Sequence[Any]) -> str:
+    """The same for the records of a page. Packed, for it is made of every page, and repr takes ten times as long."""
+    try:
+        packed = msgspec.msgpack.encode(records)
+    except (TypeError, ValueError, OverflowError):  # integers of any size, and what plug-ins make of records
+        return digest(records)
+    return hashlib.blake2b(packed, digest_size=8).hexdigest()

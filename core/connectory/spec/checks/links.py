@@ -53,13 +53,17 @@ def _link(
         yield from _is_field(spec, source, place, (*path, "with", wire), given)
     for name, place in link.keep.items():
         yield from _is_field(spec, source, place, (*path, "keep", name), given)
+    for place in link.when:
+        yield from _is_field(spec, source, place, (*path, "when", str(place)), given, at_key=True)
 
 
-def _is_field(spec: Spec, source: TypeExpr, place: AnswerPath, path: Path, given: set[str]) -> Iterator[Problem]:
+def _is_field(
+    spec: Spec, source: TypeExpr, place: AnswerPath, path: Path, given: set[str], at_key: bool = False
+) -> Iterator[Problem]:
     fields = _fields_of(spec, source)
     first = str(place.steps[0]) if place.steps else ""
     if fields is not None and first not in fields and first not in given:
-        yield path, f"'{first}' is no field of {source}{nearest(first, fields)}", False
+        yield path, f"'{first}' is no field of {source}{nearest(first, fields)}", at_key
 
 
 def _merge(spec: Spec, operation: Operation, path: Path) -> Iterator[Problem]:
