@@ -85,7 +85,7 @@ def test_the_shortest_form_of_the_canonical_tree_is_as_short_as_by_hand(registry
     assert len(yaml.dump(yaml.safe_load(short))) <= len(canonical_text(spec))
     if not spec.families:
         by_hand = yaml.dump(yaml.safe_load(formatted(registry, SPECS[vendor])), width=10_000)
-        assert len(yaml.dump(yaml.safe_load(short), width=10_000)) <= len(by_hand) * 1.02 + 50  # a small spec gains little
+        assert len(yaml.dump(yaml.safe_load(short), width=10_000)) <= len(by_hand) * 1.02 + 50
 
 
 @settings(max_examples=60, deadline=None)
