@@ -234,3 +234,10 @@ def test_canonical_texts_stay_texts_and_durations_stay_exact(registry: Registry)
     assert default == "1e3"
     assert value(registry, canonical_text(spec)) == spec
     assert "gap: 0.62s" in canonical_text(spec)
+
+
+def test_keys_behind_question_marks_stay_as_they_are(registry: Registry) -> None:
+    text = (
+        "name: acme\nservers: {production: https://a.example}\nsend:\n  headers:\n    ? ''\n    : x\noperations: {}\n"
+    )
+    assert format_spec(registry, text) == text

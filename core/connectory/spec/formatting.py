@@ -35,9 +35,17 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9](?:[^\n\[\]{},:#]|:(?=\S)|(?<=\S)#)*")
 Expected = Callable[[str], tuple[Any, str]]  # key of a mapping -> the type of its value, and the place that this is
 
 
+_EXPLICIT_KEY: Final = re.compile(r"(?m)^[ -]*\? ")
+
+
 def format_spec(registry: Registry, text: str) -> str:
-    """The text of a spec that loads, formatted. Formatting it again changes nothing."""
+    """The text of a spec that loads, formatted. Formatting it again changes nothing.
+
+    Where keys are written behind question marks (`? key`), as programs write an empty one, the text stays as it is.
+    """
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    if _EXPLICIT_KEY.search(text):
+        return text
     root = read_layout(text)
     assert isinstance(root.node, Table)  # it loads
     written = _Writer(registry, text, root.node).write(root, Spec, "")

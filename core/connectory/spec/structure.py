@@ -25,7 +25,7 @@ from connectory.spec.keys import key_of, keys_of, plugin_slot
 from connectory.spec.places import AnswerPath, parse_path
 from connectory.spec.problems import AtKey
 from connectory.spec.typeexpr import ListOf, OneOf, Scalar, TypeExpr, parse_field, parse_type
-from connectory.spec.yamltext import Node, Table, Text, as_data, parse_bool, parse_float, parse_int
+from connectory.spec.yamltext import Node, Table, Text, as_data, parse_bool, parse_float, parse_int, plain_data
 from connectory.values.codecs import find_codec
 
 T = TypeVar("T")
@@ -100,6 +100,12 @@ def _checked(parse: Callable[[str], Any]) -> Callable[[str], str]:
     return check
 
 
+def _path(text: str) -> AnswerPath:
+    if isinstance(text, Text) and text.plain and plain_data(text) is None:
+        raise ValueError("expected a path, found nothing: write it in quotes if a field is called so")
+    return parse_path(text)
+
+
 _TEXTS: Final[Mapping[Any, Callable[[str], Any]]] = {
     str: _plain,
     int: parse_int,
@@ -111,7 +117,7 @@ _TEXTS: Final[Mapping[Any, Callable[[str], Any]]] = {
     words.Size: words.parse_size,
     language.Rate: _checked(parse_rate),
     language.StatusText: _checked(parse_statuses),
-    AnswerPath: parse_path,
+    AnswerPath: _path,
 }
 
 
