@@ -9,8 +9,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -212,6 +214,49 @@ def test_a_killed_replace_leaves_the_old_table(file: Path) -> None:
         state = int(state_of(opened) or b"0")
         opened.finish()
     assert query(file, "SELECT count(DISTINCT id), count(*) FROM t") == [(state * 50, state * 50)]
+
+
+GROWN = """
+import os, signal, sys
+sys.path[:0] = [sys.argv[2]]
+from connectory.destinations import duckdb_file
+from connectory.destinations.duckdb import open_duckdb
+table = open_duckdb(sys.argv[1], "t", None, ["id"], "append", "r")
+for number, value in enumerate(eval(sys.argv[3])):
+    table.write([{"id": number, "v": value, "after": number}, {"id": -number}])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ([], [1]),
+        ([1], [1.5], None),
+        ([1], ["text"]),
+        ([[1]], [[1.5]]),
+        (1, 1.5),
+        (1, "text"),
+        (True, 2**60, 2**70),
+        ({"a": 1}, {"a": 1.5, "b": []}, {"b": ["text"]}),
+        ({"a": 1}, [1]),
+        ([{"a": None}], [{"a": "text"}]),
+        ({"a": [1]}, "text"),
+    ],
+    ids=repr,
+)
+def test_a_column_that_grew_before_the_writer_was_killed_can_be_read(file: Path, values: Sequence[Any]) -> None:
+    """DuckDB opens the file by doing again what is in its log, with less than it had when that was written."""
+    killed = subprocess.run([sys.executable, "-c", GROWN, str(file), str(CORE), repr(values)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with table(file.with_name("whole.duckdb")) as whole:
+        for number, value in enumerate(values):
+            whole.write([{"id": number, "v": value, "after": number}, {"id": -number}])
+    asked = "SELECT * FROM t ORDER BY id, after"
+    assert query(file, asked) == query(file.with_name("whole.duckdb"), asked)
+    with table(file) as opened:
+        opened.write([{"id": 99, "v": values[0]}])
+    assert query(file, "SELECT count(*) FROM t") == [(2 * len(values) + 1,)]
 
 
 @pytest.mark.kills

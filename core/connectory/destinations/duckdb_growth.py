@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from connectory.destinations import columns
 from connectory.destinations.columns import (
@@ -114,5 +115,24 @@ def statements(table: str, old: Layout, new: Layout) -> Iterator[str]:
             if column.name != column.wire:
                 yield f"COMMENT ON COLUMN {table}.{name} IS {literal(columns.COMMENT + column.wire)}"
         elif sql_type(had.tree) != kind:
-            value = converted(name, had.tree, column.tree)
-            yield f"ALTER TABLE {table} ALTER COLUMN {name} SET DATA TYPE {kind} USING {value}"
+            yield from _conversion(table, name, had.tree, column.tree)
+
+
+def _conversion(table: str, name: str, old: Tree, new: Tree) -> Iterator[str]:
+    """SQL that changes the type of a column that has values.
+
+    DuckDB logs how a column was altered, and a file whose writer was killed is opened by doing so again, before the
+    functions of its extensions are there: so what needs more than a cast is worked out beside, where the values are logged.
+    """
+    kind, value = sql_type(new), converted(name, old, new)
+    if isinstance(new, Leaf) and new.type in _CAST and isinstance(old, Leaf):
+        yield f"ALTER TABLE {table} ALTER COLUMN {name} SET DATA TYPE {kind} USING {value}"
+        return
+    yield f"ALTER TABLE {table} ADD COLUMN {_BESIDE} {kind}"
+    yield f"UPDATE {table} SET {_BESIDE} = {value}"
+    yield f"ALTER TABLE {table} ALTER COLUMN {name} SET DATA TYPE {kind} USING {_BESIDE}"
+    yield f"ALTER TABLE {table} DROP COLUMN {_BESIDE}"
+
+
+_CAST: Final = frozenset({columns.SMALL, columns.BIGINT, columns.HUGEINT, columns.DOUBLE, columns.DECIMAL})
+_BESIDE: Final = "_connectory_beside"
