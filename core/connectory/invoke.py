@@ -118,6 +118,10 @@ class Engine:
             plan, [budget for name in plan.limits if (budget := self.budgets[name]).bounds], self.registry.formats
         )
 
+    def counts_calls(self, plan: Plan) -> bool:
+        """Whether a limit counts the calls of this plan, so that none should be made twice."""
+        return any(self.budgets[name].windows for name in plan.limits)
+
     def request(self, plan: Plan, arguments: Arguments, page: PageRequest | None = None, key: str = "") -> Request:
         """The request of one call or page, without credentials. `key` makes it repeatable where the vendor takes one;
         without it a new one is made up. Every try of the request has the same."""

@@ -26,7 +26,7 @@ from connectory.recipes.reading.source import OperationSource
 SPEC = """
 name: paper
 servers: {here: "https://paper.example"}
-limits: {all: {concurrent: 3, advised: 1}}
+limits: {all: {LIMIT}}
 pagers:
   by_number: {use: page_number, page: page, size: size, largest: SIZE, total_records: total, records: items}
   by_number_blind: {use: page_number, page: page, size: size, largest: SIZE, records: items}
@@ -99,9 +99,11 @@ class Paper:
         return late and (until is None or changed < until)
 
 
-def open_paper(folder: Path, pager: str, size: int, recipe: str, *, inclusive: bool = True) -> PaperRun:
+def open_paper(folder: Path, pager: str, size: int, recipe: str, *, inclusive: bool = True, rate: str = "") -> PaperRun:
     """A project with this vendor alone, and a recipe in it."""
+    limit = f"concurrent: 3, advised: 1{f', rate: {rate}' if rate else ''}"
     text = SPEC.replace("SIZE", str(size)).replace("PAGER", pager).replace("INCLUSIVE", str(inclusive).lower())
+    text = text.replace("LIMIT", limit)
     (folder / "specs").mkdir(exist_ok=True)
     (folder / "specs" / "paper.yaml").write_text(text)
     (folder / "connectory.toml").touch()
@@ -123,7 +125,7 @@ class PaperRun:
     parts: Parts
     _context: Context | None = None
 
-    def source(self, concurrent: int = 1) -> OperationSource:
+    def source(self, concurrent: int = 1, together: int = 1) -> OperationSource:
         """The source as a new process would open it; the connector is made once."""
         if self._context is None:
             registry = load_registry(self.folder)
@@ -134,7 +136,8 @@ class PaperRun:
                 parts=self.parts,
                 connectors=Connectors(self.folder, self.parts, given={"concurrent": concurrent}),
             )
-        return open_operation(self._context, self._context.loaded.recipe.from_.options)
+        source = open_operation(self._context, self._context.loaded.recipe.from_.options)
+        return attrs.evolve(source, wish=attrs.evolve(source.wish, together=together))
 
 
 def limit_at(numbers: set[int]) -> Callable[[int], None]:

@@ -35,7 +35,9 @@ def thing(id: int, changed: float = 1.8e9) -> dict[str, Any]:
     return {"id": id, "changed": f"{moment}Z", "name": f"thing {id}"}
 
 
-def read_all(run: PaperRun, position: Any, kills: list[int], concurrent: int = 1) -> tuple[list[Any], Any, int]:
+def read_all(
+    run: PaperRun, position: Any, kills: list[int], concurrent: int = 1, together: int = 1
+) -> tuple[list[Any], Any, int]:
     """Start again and again until the end: the rows that were kept, the mark, and how many starts were killed.
 
     A kill comes behind so many chunks, before the last of them is kept.
@@ -43,7 +45,7 @@ def read_all(run: PaperRun, position: Any, kills: list[int], concurrent: int = 1
     rows: list[Any] = []
     killed = 0
     for _ in range(500):
-        source = run.source(concurrent)
+        source = run.source(concurrent, together)
         left = kills.pop(0) if kills else None
         try:
             for chunk in source.chunks(load(dump(position))):
@@ -70,12 +72,15 @@ def test_a_read_that_is_stopped_anywhere_gives_each_record_once(tmp_path: Path, 
         limits=st.sets(st.integers(1, 60), max_size=8),
         kills=st.lists(st.integers(0, 5), max_size=4),
         concurrent=st.sampled_from([1, 3]),
+        together=st.sampled_from([1, 4, 5_000]),
     )
-    def check(count: int, size: int, complete: bool, limits: set[int], kills: list[int], concurrent: int) -> None:
+    def check(
+        count: int, size: int, complete: bool, limits: set[int], kills: list[int], concurrent: int, together: int
+    ) -> None:
         run = open_paper(tmp_path, pager, size, RECIPE.replace("COMPLETE", str(complete).lower()))
         run.paper.items = {id: thing(id) for id in range(1, count + 1)}
         run.paper.before = limit_at(limits)
-        rows, mark, killed = read_all(run, None, list(kills), concurrent)
+        rows, mark, killed = read_all(run, None, list(kills), concurrent, together)
         assert sorted(row["id"] for row in rows) == list(range(1, count + 1))
         assert mark is None
         if complete:
@@ -86,6 +91,41 @@ def test_a_read_that_is_stopped_anywhere_gives_each_record_once(tmp_path: Path, 
         assert len(run.paper.pages) <= count // size + 2
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("rate", "together", "seconds", "chunks"),
+    [
+        ("", 1, 0.0, [4, 4, 4, 2]),
+        ("", 5_000, 0.0, [14]),
+        ("", 7, 0.0, [8, 6]),
+        ("", 5_000, 0.06, [12, 2]),  # a tenth of a second is over with the third page
+        ("", 5_000, 30.0, [8, 6]),
+        ("1000000/day", 5_000, 0.0, [4, 4, 4, 2]),  # a call that is counted is never made twice
+    ],
+)
+def test_pages_that_come_fast_are_kept_together(
+    tmp_path: Path, rate: str, together: int, seconds: float, chunks: list[int]
+) -> None:
+    run = open_paper(tmp_path, "by_cursor", 4, RECIPE.replace("COMPLETE", "false"), rate=rate)
+    run.paper.items = {id: thing(id) for id in range(1, 15)}
+    run.paper.before = lambda call: run.paper.clock.wind(seconds)
+    found = [chunk for chunk in run.source(1, together).chunks(None) if chunk.rows]
+    assert [len(chunk.rows) for chunk in found] == chunks
+    assert sum(chunk.pages for chunk in found) == 4
+
+
+def test_a_refused_page_keeps_none_of_those_before_it_waiting(tmp_path: Path) -> None:
+    run = open_paper(tmp_path, "by_cursor", 4, RECIPE.replace("COMPLETE", "false"))
+    run.paper.items = {id: thing(id) for id in range(1, 15)}
+    run.paper.before = limit_at({3})
+    chunks = run.source(1, 5_000).chunks(None)
+    first = next(chunks)
+    with pytest.raises(LimitReached):
+        next(chunks)
+    assert [row["id"] for row in first.rows] == list(range(1, 9))
+    rest = run.source(1, 5_000).chunks(load(dump(first.position)))
+    assert [row["id"] for chunk in rest for row in chunk.rows] == list(range(9, 15))
 
 
 @pytest.mark.parametrize("pager", ["by_number", "by_offset", "by_number_blind"])

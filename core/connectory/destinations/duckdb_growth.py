@@ -122,7 +122,7 @@ def _conversion(table: str, name: str, old: Tree, new: Tree) -> Iterator[str]:
     """SQL that changes the type of a column that has values.
 
     DuckDB logs how a column was altered, and a file whose writer was killed is opened by doing so again, before the
-    functions of its extensions are there: so what needs more than a cast is worked out beside, where the values are logged.
+    functions of its extensions are there: so what needs more than a cast is worked out beside, where values are logged.
     """
     kind, value = sql_type(new), converted(name, old, new)
     if isinstance(new, Leaf) and new.type in _CAST and isinstance(old, Leaf):

@@ -42,9 +42,10 @@ Rows = Sequence[Mapping[str, Any]]
 MOST_PARTITIONS: Final = 1_000
 ROWS_PER_PART: Final = 1_000_000
 BYTES_PER_PART: Final = 512_000_000
-_encode = msgspec.json.Encoder(enc_hook=columns.write_special).encode
+_encoder = msgspec.json.Encoder(enc_hook=columns.write_special)
 # JSON Lines are the working file itself, and their numbers stay numbers.
-_encode_exactly = msgspec.json.Encoder(enc_hook=columns.write_special, decimal_format="number").encode
+_exact_encoder = msgspec.json.Encoder(enc_hook=columns.write_special, decimal_format="number")
+_pack = msgspec.msgpack.Encoder(enc_hook=columns.write_special).encode
 _read_row = msgspec.json.Decoder().decode
 
 
@@ -97,7 +98,7 @@ class FilesDestination:
     ) -> None:
         self._pattern, self._mode, self._run, self._writer = pattern, mode, run, writer
         self._partition = tuple(partition)
-        self._encode = _encode_exactly if pattern.format == "jsonl" else _encode
+        self._encoder = _exact_encoder if pattern.format == "jsonl" else _encoder
         self._rules = Rules(contract=contract, where=str(pattern.folder / pattern.label))
         self._typed = pattern.format == "parquet" or contract != "evolve"
         self._lock = filelock.FileLock(pattern.kept / f"{pattern.label}.lock", timeout=0)
@@ -145,10 +146,10 @@ class FilesDestination:
     def write(self, rows: Rows, state: bytes | None = None) -> Written:
         """One chunk; see `Destination`."""
         with plain_words(self._pattern.folder):
-            fitted, layout, lines = self._fit(rows if isinstance(rows, list) else list(rows))
-            written = account(len(lines), len(lines), fitted)
-            size = self._keeper.append(b"".join(lines)) if lines else self._keeper.manifest.working
-            self._keeper.save(self._noted(state, written, layout, size, len(lines)))
+            fitted, layout, lines, number = self._fit(rows if isinstance(rows, list) else list(rows))
+            written = account(number, number, fitted)
+            size = self._keeper.append(lines) if lines else self._keeper.manifest.working
+            self._keeper.save(self._noted(state, written, layout, size, number))
             self._layout = layout
             if self._mode == "append" and (size > BYTES_PER_PART or self._keeper.manifest.rows >= ROWS_PER_PART):
                 self._publish(self._keeper.manifest, fresh=False)
@@ -195,11 +196,16 @@ class FilesDestination:
 
     # Rows into lines.
 
-    def _fit(self, rows: Rows) -> tuple[Fitted | None, Layout, list[bytes]]:
-        """The rows as lines, what did not fit, and the columns then."""
+    def _fit(self, rows: Rows) -> tuple[Fitted | None, Layout, bytes, int]:
+        """What did not fit, the columns then, and the rows as lines with their number.
+
+        The rows are looked at as a whole first, and one by one where that fails."""
+        if not self._partition and (whole := self._in_a_go(rows)) is not None:
+            layout = self._layout
+            if not self._typed and (new := _names(rows, layout)):
+                layout = layout.grown(new)
+            return None, layout, whole, len(rows)
         if self._typed:
-            if not self._partition and (lines := self._conforming(rows)) is not None:
-                return None, self._layout, lines
             trees: Mapping[str, Tree] = self._layout.trees
             if self._rules.contract != "evolve":
                 trees = {wire: hardened(tree) for wire, tree in trees.items()}
@@ -217,20 +223,24 @@ class FilesDestination:
         fitted = fitted.without(reasons)
         if not self._typed:
             layout = layout.grown(_names(fitted.rows, layout))
-        return fitted, self._layout if layout == self._layout else layout, lines
+        return fitted, self._layout if layout == self._layout else layout, b"".join(lines), len(lines)
 
     @property
     def _drops(self) -> bool:
         return self._rules.contract == "discard_value"
 
-    def _conforming(self, rows: Rows) -> list[bytes] | None:
-        """The lines of rows that are all of the layout, or None."""
+    def _in_a_go(self, rows: Rows) -> bytes | None:
+        """The lines of rows that are all of the layout, or that any layout takes; else None."""
         if not all(rows):
             return None
         try:
-            self._layout.read(rows)
-            return [self._encode(row) + b"\n" for row in rows]
-        except (KeyError, TypeError, ValueError, RecursionError):
+            if self._typed:
+                self._layout.read(rows)
+            elif not {dict}.issuperset(map(type, rows)):
+                return None
+            lines: bytes = self._encoder.encode_lines(rows)
+            return lines if self._typed or b"null" not in lines or _surely_finite(rows) else None
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             return None
 
     def _line(self, row: Mapping[str, Any]) -> bytes:
@@ -238,7 +248,7 @@ class FilesDestination:
             empty = isinstance(row, Mapping)
             raise Misfit("the row is empty: it has no field" if empty else f"expected an object, got {told(row)}")
         try:
-            line = bytes(self._encode(row)) + b"\n"
+            line = self._encoder.encode(row) + b"\n"
         except (TypeError, ValueError, RecursionError) as why:
             raise Misfit(f"cannot be written as JSON: {why}") from None
         if b"null" in line:
@@ -288,7 +298,17 @@ class FilesDestination:
             number += 1
             while self._taken(place := f"{folder}{self._pattern.name(number)}", manifest):
                 number += 1
-            yield self._make(place, lines, rows)
+            yield self._make(place, lines, rows) if rows < manifest.rows or self._remakes else self._whole(place, rows)
+
+    @property
+    def _remakes(self) -> bool:
+        """Whether the files are not what stands in the working file."""
+        return self._pattern.format != "jsonl" or bool(self._partition)
+
+    def _whole(self, place: str, rows: int) -> Move:
+        path = self._keeper.new_path()
+        self._keeper.second_name(path)
+        return Move(str(path.relative_to(self._pattern.folder)), place, rows)
 
     def _taken(self, place: str, manifest: Manifest) -> bool:
         return self._pattern.many and place not in manifest.parts and (self._pattern.folder / place).exists()
@@ -326,6 +346,15 @@ class FilesDestination:
             return
         for place, rows in manifest.parts.items():
             yield self._make(place, lines_of(self._pattern.folder / place), rows)
+
+
+def _surely_finite(rows: Rows) -> bool:
+    """Whether no number is in them that is not finite: packed, such a float has all bits of its exponent.
+
+    Raises TypeError, ValueError or OverflowError where they cannot be packed.
+    """
+    packed = _pack(rows)
+    return b"\xcb\x7f" not in packed and b"\xcb\xff" not in packed  # nor is one of above 1e303
 
 
 def _endless(value: Any) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import errno
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -163,6 +164,24 @@ class Keeper:
             for offset in offsets:
                 file.seek(offset)
                 yield file.readline()
+
+    def second_name(self, path: Path) -> None:
+        """All rows that count as a file with the rights of a new one: the working file itself where the system gives a
+        file two names, else a copy."""
+        path.touch()
+        if not self.manifest.working:
+            return
+        os.truncate(self._working_path, self.manifest.working)
+        rights = path.stat().st_mode
+        path.unlink()
+        try:
+            os.link(self._working_path, path)
+            path.chmod(rights)
+        except OSError:
+            with self._working_path.open("rb") as rows, path.open("wb") as file:
+                shutil.copyfileobj(rows, file)
+                file.flush()
+                os.fsync(file.fileno())
 
     def new_path(self) -> Path:
         """Where a file may be made; it does not count, and is removed at the next start unless it was moved."""

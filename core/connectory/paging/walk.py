@@ -9,6 +9,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 import attrs
@@ -39,7 +40,8 @@ class CountWarning(UserWarning):
 class Trail:
     """A walk so far: what to ask for next (None: all was read), what was asked last, and what the guards know.
 
-    `size` is how many records the first page had, `seen` are digests of the last requests, `last` of the last page.
+    `size` is how many records the first page had, `seen` are digests of the last requests, `last` are the records of
+    the last page, or their digest.
     `progress` says how far the steps have come whose last one is the list; then nothing was read yet.
     """
 
@@ -52,7 +54,7 @@ class Trail:
     empty: int = 0
     size: int = 0
     seen: tuple[str, ...] = ()
-    last: str = ""
+    last: Sequence[Any] | str = ()
     progress: Progress | None = None
 
 
@@ -195,8 +197,8 @@ class Walk:
             self._total_moved,
             self._empty,
             self._size,
-            tuple(self._seen)[-MOST_REMEMBERED:],
-            self._before if isinstance(self._before, str) else page_digest(self._before) if self._before else "",
+            tuple(islice(reversed(self._seen), MOST_REMEMBERED))[::-1],
+            self._before,
         )
 
     def _records(self, answer: Answer) -> Sequence[Any]:

@@ -76,7 +76,8 @@ class Context:
     """One start of one recipe. Paths of the recipe are relative to `root`; `now` is when it started (epoch seconds).
 
     `span` is what `--from` and `--to` ask for, as written; `fresh` that nothing kept is gone on with; `confirmed`
-    that somebody agreed to an operation that destroys; `keep` that what was kept is gone on with, come what may.
+    that somebody agreed to an operation that destroys; `keep` that what was kept is gone on with, come what may;
+    `carries` that all rows are carried over, not only some looked at.
     """
 
     loaded: LoadedRecipe
@@ -89,6 +90,7 @@ class Context:
     fresh: bool = False
     confirmed: bool = False
     keep: bool = False
+    carries: bool = False
 
     def wrong(self, path: tuple[str | int, ...], message: str) -> SpecError:
         """An error at a place of the recipe."""

@@ -79,6 +79,7 @@ def run_recipe(
         fresh=full_refresh,
         confirmed=confirmed,
         keep=keep_state,
+        carries=True,
     )
     started = parts.clock.monotonic()
     try:

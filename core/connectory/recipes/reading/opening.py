@@ -13,7 +13,8 @@ from connectory.recipes.checks import mark_field
 from connectory.recipes.context import Context
 from connectory.recipes.reading.marks import Filter, MarkField, Value, names_in
 from connectory.recipes.reading.source import OperationSource, Wish
-from connectory.recipes.recipe import FromOperation
+from connectory.recipes.reading.together import TOGETHER
+from connectory.recipes.recipe import FromOperation, ToOperation
 from connectory.recipes.templates import names_at, public_settings, render_arguments
 
 Span = tuple[Value | None, Value | None]
@@ -28,7 +29,8 @@ def open_operation(context: Context, options: FromOperation) -> OperationSource:
     except ArgumentError as why:
         raise context.wrong(("from", "operation"), str(why)) from None
     filter_ = _filter(context, connector, plan, options)
-    mode = getattr(context.loaded.recipe.to.options, "mode", None)
+    to = context.loaded.recipe.to.options
+    mode = getattr(to, "mode", None)
     settings = public_settings(connector)
     filters = engine.registry.filters
 
@@ -44,6 +46,7 @@ def open_operation(context: Context, options: FromOperation) -> OperationSource:
         span=_span(context, plan, filter_),
         appends=mode == "append",
         merges=mode not in ("append", "replace"),
+        together=TOGETHER if context.carries and not isinstance(to, ToOperation) else 1,
     )
     _try(context, wish)
     return OperationSource(wish)

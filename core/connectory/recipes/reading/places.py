@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from connectory.paging.walk import Trail
+from connectory.paging.walk import Trail, page_digest
 from connectory.plugins.kinds import PageRequest
 from connectory.progress import Progress
 from connectory.spec.words import Slot
@@ -64,6 +64,7 @@ def _trail_to_json(trail: Trail | None) -> Any:
     data = attrs.asdict(trail, recurse=False)
     data["following"] = _request_to_json(trail.following)
     data["current"] = _request_to_json(trail.current)
+    data["last"] = trail.last if isinstance(trail.last, str) else page_digest(trail.last) if trail.last else ""
     data["progress"] = attrs.asdict(trail.progress) if trail.progress is not None else None
     return data
 

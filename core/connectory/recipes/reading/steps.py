@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from connectory.errors import ArgumentError, Missing, PagingError, Rejected
+from connectory.errors import ArgumentError, ConnectoryError, Missing, PagingError, Rejected
 from connectory.invoke import Engine, VanishedWarning
 from connectory.nesting import Inside, for_parent, for_parents, inside, needs_parents
 from connectory.operation import Plan, readers_of
@@ -25,6 +25,7 @@ from connectory.plugins.kinds import Page
 from connectory.recipes.reading.details import AT_ONCE, complete
 from connectory.recipes.reading.marks import Filter, MarkWarning, Seen, Value, comparable, earlier
 from connectory.recipes.reading.places import Place, place_to_json
+from connectory.recipes.reading.together import Part, Together, chunk_of
 from connectory.recipes.recipe import FromOperation
 from connectory.recipes.source import Chunk
 from connectory.values.reading import Readers
@@ -46,6 +47,7 @@ class Wish:
 
     `render(now, since, until)` gives the arguments. `filter` says how the mark is asked for; None: no mark. `span` is
     a back-fill. `appends` says that a row read twice would stand there twice, `merges` that a list may be read again.
+    Pages that come fast are one chunk of about `together` rows; with 1 each page is one.
     """
 
     engine: Engine
@@ -56,6 +58,7 @@ class Wish:
     span: tuple[Value | None, Value | None] | None = None
     appends: bool = False
     merges: bool = False
+    together: int = 1
 
 
 @attrs.define
@@ -67,11 +70,13 @@ class Reading:
     place: Place
     seen: Seen | None
     read: Callable[[Any], Any] | None
+    together: Together
     _pages: Pages | None = None
     _parents: Pages | None = None
     _overlap: bool = False
     _older_told: bool = False
     _first_checked: bool = False
+    _page: Sequence[Any] | None = None  # what was read last of a list that is counted; digested for the next chunk
 
     @classmethod
     def at(cls, wish: Wish, keys: tuple[str, ...], place: Place) -> Reading:
@@ -90,18 +95,28 @@ class Reading:
                 near={held: value for held, value in place.around},
             )
             seen.records, seen.empty, seen.absent = place.counts
-        return cls(wish, keys, place, seen, read, first_checked=any(place.counts))
+        together = Together(wish.engine.line.clock, 1 if wish.engine.counts_calls(wish.plan) else wish.together)
+        return cls(wish, keys, place, seen, read, together, first_checked=any(place.counts))
 
     # The steps ------------------------------------------------------------------------------------------------------
 
     def chunks(self) -> Iterator[Chunk]:
-        """Step by step to the end."""
-        while not self.place.done:
-            yield from self._step()
+        """Step by step to the end. Pages that come fast make one chunk."""
+        try:
+            while not self.place.done:
+                for part in self._step():
+                    if self.together.add(part):
+                        yield self._chunk(self.together.take())
+        except ConnectoryError:  # raised where the place stands behind all that was added
+            if self.together.parts:
+                yield self._chunk(self.together.take())
+            raise
+        if self.together.parts:
+            yield self._chunk(self.together.take())
         if self.seen is not None:
             self.seen.tell()
 
-    def _step(self) -> Iterator[Chunk]:
+    def _step(self) -> Iterator[Part]:
         place = self.place
         if self._nested and place.parent is None:
             yield from self._next_parent()
@@ -110,12 +125,12 @@ class Reading:
         elif place.pending:
             yield from self._next_details()
         elif (following := self._window_after(place.window)) is not None:
-            self._move(window=following, trail=None, list_done=False, tail=())
+            self._next_list(window=following)
         elif self._nested:
-            self._move(parent=None, window=None, trail=None, list_done=False, tail=())
+            self._next_list(parent=None, window=None)
         else:
             self._move(done=True)
-            yield self._chunk([])
+            yield Part()
 
     @property
     def _nested(self) -> bool:
@@ -126,7 +141,11 @@ class Reading:
         """Whether more is listed while records wait for their detail: pages that are counted move meanwhile."""
         return self._counted and len(self.place.pending) < MOST_PENDING
 
-    def _next_page(self) -> Iterator[Chunk]:
+    def _next_list(self, **changes: Any) -> None:
+        self._page = None
+        self._move(trail=None, list_done=False, tail=(), **changes)
+
+    def _next_page(self) -> Iterator[Part]:
         if self._pages is None:
             if self.place.window is None:
                 self._move(window=self._first_window())
@@ -148,7 +167,7 @@ class Reading:
         self._learn_clock(page)
         if trail.progress is not None:  # on the way to the list
             self._move(trail=trail)
-            yield self._chunk([])
+            yield Part(dear=True)
             return
         records = self._not_again(page.records)
         if self.wish.options.recurse:
@@ -159,39 +178,38 @@ class Reading:
             waiting = [record for record in records if not self._older(record)]
             older = len(records) - len(waiting)
             self._move(trail=trail, list_done=trail.following is None, pending=[*self.place.pending, *waiting])
-            yield self._chunk([], pages=1, left_out={"older": older})
+            yield Part(pages=1, left_out={"older": older})
         else:
             rows, left_out = self._rows(records)
             self._move(trail=trail, list_done=trail.following is None)
-            yield self._chunk(rows, pages=1, left_out=left_out)
+            yield Part(rows, pages=1, left_out=left_out)
         if trail.following is None and self._pages is not None:
             next(self._pages, None)  # the walk checks its count
             self._pages = None
 
-    def _next_details(self) -> Iterator[Chunk]:
+    def _next_details(self) -> Iterator[Part]:
         pending = self.place.pending
         done = complete(self.wish.engine, self.wish.plan, pending[:AT_ONCE])
         rows, left_out = self._rows(done.rows)
         left_out["vanished"] = done.vanished
         self._move(pending=[*done.left, *pending[AT_ONCE:]])
         if rows or done.refused or len(done.left) < min(len(pending), AT_ONCE):
-            yield attrs.evolve(
-                self._chunk(rows, left_out=left_out), refused=[self._refused(one) for one in done.refused]
-            )
+            refused = [self._refused(one) for one in done.refused]
+            yield Part(rows, left_out=left_out, refused=refused, dear=True)
         if done.stopped is not None:
             raise done.stopped
 
-    def _next_parent(self) -> Iterator[Chunk]:
+    def _next_parent(self) -> Iterator[Part]:
         place = self.place
         if place.queue:
             self._move(parent=place.queue[0], queue=place.queue[1:])
         elif place.parents_done:
             self._move(done=True)
-            yield self._chunk([])
+            yield Part()
         else:
             yield from self._more_parents()
 
-    def _more_parents(self) -> Iterator[Chunk]:
+    def _more_parents(self) -> Iterator[Part]:
         engine, plan = self.wish.engine, self.wish.plan
         if not self.wish.options.parents:
             self._move(queue=[[{}, {}, 0]], parents_done=True)
@@ -200,7 +218,7 @@ class Reading:
         assert link is not None  # seen to when the recipe was checked
         if needs_parents(engine.plan(link.operation)):
             self._move(queue=[list(pair) for pair in for_parents(engine, plan, {})], parents_done=True)
-            yield self._chunk([])
+            yield Part()
             return
         if self._parents is None:
             self._parents = engine.walk(engine.plan(link.operation), {}, start=self.place.parents)
@@ -212,7 +230,7 @@ class Reading:
         self._learn_clock(page)
         pairs = [for_parent(plan, record) for record in page.records if conditions_hold(link.when, record)]
         self._move(queue=[list(pair) for pair in pairs], parents=trail_of())
-        yield self._chunk([])
+        yield Part()
 
     # What is asked for ----------------------------------------------------------------------------------------------
 
@@ -261,6 +279,8 @@ class Reading:
     def _rows(self, records: Sequence[Any]) -> tuple[list[Any], dict[str, int]]:
         """Records as rows, those of this run only."""
         kept = self.place.parent[1] if self.place.parent else {}
+        if not kept and self.seen is None and self.read is None and set(map(type, records)) <= {dict}:
+            return list(records), {}
         rows, left_out = [], {"older": 0, "again": 0}
         for record in records:
             row = {**record, **kept} if isinstance(record, dict) else {"value": record, **kept}
@@ -323,17 +343,22 @@ class Reading:
         overlap, self._overlap = self._overlap, False
         if not self._counted:
             return records
-        known = set(self.place.tail) if overlap else set()
-        digests = [digest(self._identity(one)) for one in records]
-        fresh = [one for one, held in zip(records, digests, strict=True) if held not in known]
+        known = set(self._tail()) if overlap else frozenset()
+        self._page = records
+        if not known:
+            return records
+        fresh = [one for one in records if digest(self._identity(one)) not in known]
         self._overlap = len(fresh) < len(records)
-        self._move(tail=digests)
         return fresh
 
     def _known(self, records: Sequence[Any]) -> bool:
         """Whether some of these records were on the page that was read last."""
-        tail = set(self.place.tail)
+        tail = set(self._tail())
         return any(digest(self._identity(one)) in tail for one in records)
+
+    def _tail(self) -> Sequence[str]:
+        """Digests of the keys of the page that was read last."""
+        return self.place.tail if self._page is None else [digest(self._identity(one)) for one in self._page]
 
     @property
     def _counted(self) -> bool:
@@ -370,7 +395,7 @@ class Reading:
             stacklevel=2,
         )
         self._pages = None
-        self._move(trail=None, tail=(), window=self._from_here())
+        self._next_list(window=self._from_here())
         return True
 
     def _from_here(self) -> Sequence[Value | None] | None:
@@ -396,15 +421,17 @@ class Reading:
     def _move(self, **changes: Any) -> None:
         self.place = attrs.evolve(self.place, **changes)
 
-    def _chunk(self, rows: list[Any], *, pages: int = 0, left_out: Mapping[str, int] | None = None) -> Chunk:
+    def _chunk(self, parts: Sequence[Part]) -> Chunk:
+        """These parts, and where the read is behind them."""
         trail = self.place.trail
         if self.seen is not None:
             self.seen.page = trail.size if trail is not None else 0
             counts = (self.seen.records, self.seen.empty, self.seen.absent)
             self._move(seen=self.seen.largest, around=self.seen.kept(), counts=counts)
-        total = trail.total if trail is not None and not self._nested else None
-        told = {word: count for word, count in (left_out or {}).items() if count}
-        return Chunk(rows, place_to_json(self.place), pages=pages, total=total, left_out=told)
+        self._move(tail=self._tail())
+        return chunk_of(
+            parts, place_to_json(self.place), trail.total if trail is not None and not self._nested else None
+        )
 
     def mark(self) -> Any:
         """What the next run needs: the mark, and the records around it that were delivered."""
