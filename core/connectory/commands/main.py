@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -36,6 +37,9 @@ COMMANDS: Final = {
     "stubs": "Write types, so that an IDE completes connect(...).",
     "demo": "Sync recorded records into a database, with no account.",
 }
+# Allocations between two looks for cycles, and looks at the young between two at the old. Modules and rows hold none,
+# and Python's own 700 would look at each page of them several times.
+COLLECTING: Final = (100_000, 20, 100)
 INTERRUPTED: Final = 130  # 128 + SIGINT
 NOBODY_READS: Final = 141  # 128 + SIGPIPE
 
@@ -64,6 +68,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
+        gc.set_threshold(*COLLECTING)
         interrupts = ctx.meta[KEY] = Interrupts()
         try:
             with interrupts.caught():
