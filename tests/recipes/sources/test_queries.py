@@ -225,7 +225,7 @@ def test_columns_of_sqlite_hold_values_of_several_kinds(open_source: OpenSource,
 def old_snapshot(tmp_path: Path) -> Path:
     folder = tmp_path / ".connectory" / "snapshots"
     folder.mkdir(parents=True)
-    file = folder / "r-0123456789ab.jsonl"
+    file = folder / "r-0123456789ab.rows"
     file.write_text("{}")
     os.utime(file, (0, 0))
     return file

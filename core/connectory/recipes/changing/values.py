@@ -45,19 +45,17 @@ class Answer:
     converts: tuple[tuple[int, Convert], ...]
     shape: shapes.Record
 
+    def columns(self, found: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        """The columns of rows as DuckDB gave them."""
+        columns: list[Sequence[Any]] = list(zip(*found, strict=True))
+        for place, convert in self.converts if columns else ():
+            columns[place] = [None if value is None else convert(value) for value in columns[place]]
+        return columns
+
     def rows(self, found: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
         """Rows as DuckDB gave them, as records."""
-        names = self.names
-        if not self.converts:
-            return [dict(zip(names, row, strict=True)) for row in found]
-        made = []
-        for row in found:
-            record = dict(zip(names, row, strict=True))
-            for place, convert in self.converts:
-                if (value := row[place]) is not None:
-                    record[names[place]] = convert(value)
-            made.append(record)
-        return made
+        made = found if not self.converts else zip(*self.columns(found), strict=True)
+        return [dict(zip(self.names, row, strict=True)) for row in made]
 
 
 def answer_of(names: Sequence[str], types: Sequence[Any], *, trim: bool = False) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from connectory.errors import DestinationError, SourceError, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, sql_fault
 from connectory.recipes.changing.values import Answer, answer_of, import_duckdb
 from connectory.recipes.recipe import LoadedRecipe
+from connectory.recipes.sources.exact import Column
 from connectory.values.shapes import Record
 
 _PATH = ("from", "query")
@@ -32,14 +33,14 @@ class DuckDBQuery:
         with self._open() as connection:
             return self._answer(connection).shape
 
-    def batches(self, size: int) -> Iterator[Sequence[Mapping[str, Any]]]:
+    def batches(self, size: int) -> Iterator[Sequence[Column]]:
         """See `Query`."""
         with self._open() as connection:
             answer = self._answer(connection)
             try:
                 cursor = connection.execute(f"SELECT {answer.select} FROM (\n{self.sql}\n)")
                 while found := cursor.fetchmany(size):
-                    yield answer.rows(found)
+                    yield answer.columns(found)
             except import_duckdb("").Error as why:
                 raise self._fault(why) from None
 

@@ -1,53 +1,96 @@
-"""Rows as lines of JSON from which every value comes back as it was: what JSON has no word for is tagged.
+"""Rows packed by columns, from which every value comes back as it was; what MessagePack has no word for is tagged.
 
-A row is a list of values, in the order of names kept elsewhere. `{"$decimal": "1.10"}`, `{"$date": "2026-05-20"}`.
+A column of nothing but moments, days, times or decimals is a list of their texts, its kind named once. Where values of
+several kinds stand in one, or inside of others, each is tagged: `{"$decimal": "1.10"}`, `{"$date": "2026-05-20"}`.
 """
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, time
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
-_PLAIN: Final = frozenset({str, int, bool, type(None)})
+Column = Sequence[Any]
+
+_NATIVE: Final = frozenset({str, bool, int, float, bytes, type(None)})
 _WRITE: Final[Mapping[type, tuple[str, Callable[[Any], str]]]] = {
     datetime: ("$datetime", datetime.isoformat),
     date: ("$date", date.isoformat),
     time: ("$time", time.isoformat),
     Decimal: ("$decimal", str),
-    bytes: ("$bytes", lambda value: b64encode(value).decode()),
-    float: ("$float", repr),  # those that JSON does not have
 }
 _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "$datetime": datetime.fromisoformat,
     "$date": date.fromisoformat,
     "$time": time.fromisoformat,
     "$decimal": Decimal,
-    "$bytes": b64decode,
-    "$float": float,
+    "$int": int,  # of more than 64 bits
     "$object": lambda pairs: {name: _untagged(value) for name, value in pairs},
 }
-_encode: Final = msgspec.json.Encoder().encode
-_decode: Final = msgspec.json.Decoder(list[Any]).decode
+_MOMENTS: Final = frozenset({datetime, type(None)})
+_zone: Final = attrgetter("tzinfo")
+_TAGGED: Final = "tagged"
+_INT64: Final = range(-(2**63), 2**63)
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(list[tuple[str, list[Any]]]).decode
 
 
-def write_line(values: Sequence[Any]) -> bytes:
-    """One row, with its line end. Raises TypeError for a value that no source gives."""
-    return _encode([value if type(value) in _PLAIN else _tagged(value) for value in values]) + b"\n"
+def pack(columns: Sequence[Column]) -> bytes:
+    """Some rows as their columns. Raises TypeError for a value that no source gives."""
+    try:
+        return _encode([_packed(column) for column in columns])
+    except OverflowError:
+        return _encode([(_TAGGED, [_tagged(value) for value in column]) for column in columns])
 
 
-def read_line(line: bytes) -> list[Any]:
-    """What `write_line` wrote. Raises ValueError."""
-    return [_untagged(value) if type(value) in (dict, list) else value for value in _decode(line)]
+def unpack(packed: bytes) -> list[Column]:
+    """What `pack` was given. Raises ValueError."""
+    return [_unpacked(kind, values) for kind, values in _decode(packed)]
+
+
+def _packed(column: Column) -> tuple[str, Column]:
+    kinds = set(map(type, column))
+    if kinds <= _NATIVE or _in_utc(kinds, column):
+        return "", column
+    kinds.discard(type(None))
+    [kind, *others] = kinds
+    if not others and kind in _WRITE:
+        name, write = _WRITE[kind]
+        return name, [None if value is None else write(value) for value in column]
+    return ("", column) if all(map(_bare, column)) else (_TAGGED, [_tagged(value) for value in column])
+
+
+def _in_utc(kinds: Set[type], column: Column) -> bool:
+    """Whether all are moments in UTC, which MessagePack has; of any other zone it would leave only the moment."""
+    return kinds <= _MOMENTS and {UTC}.issuperset(map(_zone, filter(None, column)))
+
+
+def _bare(value: Any) -> bool:
+    """Whether a value, and all that is in it, needs no tag."""
+    if type(value) is dict:
+        held: Iterable[Any] = value.values()
+        return _READ.keys().isdisjoint(value) and (_NATIVE.issuperset(map(type, held)) or all(map(_bare, held)))
+    if type(value) is list:
+        return _NATIVE.issuperset(map(type, value)) or all(map(_bare, value))
+    return type(value) in _NATIVE
+
+
+def _unpacked(kind: str, values: Column) -> Column:
+    if not kind:
+        return values
+    read = _untagged if kind == _TAGGED else _READ[kind]
+    return [None if value is None else read(value) for value in values]
 
 
 def _tagged(value: Any) -> Any:
     kind = type(value)
-    if kind in _PLAIN or (kind is float and value - value == 0):
+    if kind is int:
+        return value if value in _INT64 else {"$int": str(value)}
+    if kind in _NATIVE:
         return value
     if kind in _WRITE:
         name, write = _WRITE[kind]

@@ -16,6 +16,7 @@ from connectory.errors import ArgumentError, DestinationError, SettingError, Sou
 from connectory.recipes.changing.faults import sql_fault
 from connectory.recipes.context import Context
 from connectory.recipes.recipe import LoadedRecipe
+from connectory.recipes.sources.exact import Column
 from connectory.secrets import built_in_resolvers
 from connectory.values.shapes import Kind, ListOf, Plain, Record, Shape
 
@@ -64,14 +65,14 @@ class PostgresQuery:
             cursor = connection.execute(f"{_BEFORE}{self.sql}\n) AS described LIMIT 0".encode())
             return Record({name: _shape(connection, oid) for name, oid in self._columns(cursor)})
 
-    def batches(self, size: int) -> Iterator[Sequence[Mapping[str, Any]]]:
+    def batches(self, size: int) -> Iterator[Sequence[Column]]:
         """See `Query`."""
         with self._open() as connection, self._told(None), connection.cursor("connectory") as cursor:
             cursor.itersize = size
             cursor.execute(self.sql.encode())
-            names = [name for name, _ in self._columns(cursor)]
+            self._columns(cursor)
             while found := cursor.fetchmany(size):
-                yield [dict(zip(names, map(_plain, row), strict=True)) for row in found]
+                yield [_plain_column(column) for column in zip(*found, strict=True)]
 
     def _columns(self, cursor: Any) -> list[tuple[str, int]]:
         found = [(column.name, column.type_code) for column in cursor.description or ()]
@@ -129,6 +130,10 @@ def _shape(connection: Any, oid: int) -> Shape:
         return Plain("text")
     plain = Plain(_KINDS.get(info.name, "text"))
     return ListOf(plain) if oid == info.array_oid else plain
+
+
+def _plain_column(column: Column) -> Column:
+    return column if _PLAIN.issuperset(map(type, column)) else [_plain(value) for value in column]
 
 
 def _plain(value: Any) -> Any:

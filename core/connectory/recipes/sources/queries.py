@@ -4,15 +4,16 @@ them is given, and a position is a place in that."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from connectory.errors import ConnectoryError
 from connectory.recipes.changing.faults import statement_of
 from connectory.recipes.context import Context
 from connectory.recipes.recipe import FromDuckDB, FromPostgres, FromSQLite
 from connectory.recipes.source import Chunk, Position
+from connectory.recipes.sources.exact import Column
 from connectory.recipes.sources.files import ROWS_PER_CHUNK
 from connectory.recipes.sources.snapshots import Heading, Snapshots, read_heading, read_rows, write_rows
 from connectory.values.shapes import Plain, Record
@@ -24,8 +25,8 @@ class Query(Protocol):
     def describe(self) -> Record:
         """The columns. Raises SpecError where the SQL is wrong, SourceError where the database fails."""
 
-    def batches(self, size: int) -> Iterator[Sequence[Mapping[str, Any]]]:
-        """The rows, some at a time, all as they were at one moment."""
+    def batches(self, size: int) -> Iterator[Sequence[Column]]:
+        """The rows as their columns, some at a time, all as they were at one moment."""
 
 
 class QueryReader:
@@ -58,16 +59,17 @@ class QueryReader:
         if position is None:
             heading = Heading(tuple(self.shape.fields), self._digest)
             self._snapshot = write_rows(self._snapshots, heading, self._query.batches(self.rows_per_chunk))
-            at, row = 0, 0
+            place, row = (0, 0), 0
         else:
             self._snapshot = self._snapshots.find(position["snapshot"])
-            at, row, self._given = position["at"], position["row"], True
+            place = position["at"], position["skip"]
+            row, self._given = position["row"], True
         if self._snapshot is None:
             return
-        for rows, behind in read_rows(self._snapshot, at, self.rows_per_chunk):
+        for rows, (at, skip) in read_rows(self._snapshot, place, self.rows_per_chunk):
             row += len(rows)
             self._given = True
-            yield Chunk(rows, {"snapshot": self._snapshot.name, "at": behind, "row": row})
+            yield Chunk(rows, {"snapshot": self._snapshot.name, "at": at, "skip": skip, "row": row})
 
     def mark(self) -> None:
         """Each run asks for all rows."""

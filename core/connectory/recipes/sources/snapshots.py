@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,11 +22,12 @@ import msgspec
 
 from connectory.errors import InputError, SourceError
 from connectory.private_files import make_private_folder, sync_folder
-from connectory.recipes.sources.exact import read_line, write_line
+from connectory.recipes.sources.exact import Column, pack, unpack
 
 MOST_KEPT: Final = 5  # of one recipe
 KEPT_FOR: Final = 30 * 24 * 3600.0  # seconds
-_VERSION: Final = 1
+_VERSION: Final = 2
+_LENGTH: Final = 8  # bytes before each batch that say how many it takes
 
 
 @attrs.frozen
@@ -80,7 +81,7 @@ class Snapshots:
 
     def newest(self) -> Path | None:
         """The one written last, or None."""
-        found = [path for path in self._own() if path.suffix == ".jsonl" and path.is_file()]
+        found = [path for path in self._own() if path.suffix == ".rows" and path.is_file()]
         return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
     @property
@@ -105,14 +106,16 @@ class Snapshots:
 
 @attrs.frozen
 class Heading:
-    """What stands before the rows of a snapshot: the names of the columns, and a digest of the query they are of."""
+    """What stands before the rows of a snapshot, as a line of JSON: the names of the columns, and a digest of the query
+    they are of."""
 
     names: tuple[str, ...]
     query: str
 
 
-def write_rows(snapshots: Snapshots, heading: Heading, batches: Iterable[Sequence[Mapping[str, Any]]]) -> Path | None:
-    """Keep the rows of a query; None where there are none, and then nothing is left on the disk."""
+def write_rows(snapshots: Snapshots, heading: Heading, batches: Iterable[Sequence[Column]]) -> Path | None:
+    """Keep the rows of a query, some at a time as their columns; None where there are none, and then nothing is left on
+    the disk."""
     first = next(iterator := iter(batches), None)
     if not first:
         return None
@@ -121,9 +124,11 @@ def write_rows(snapshots: Snapshots, heading: Heading, batches: Iterable[Sequenc
         kept = {"version": _VERSION, "names": heading.names, "query": heading.query}
         file.write(msgspec.json.encode(kept) + b"\n")
         for batch in chain([first], iterator):
-            file.writelines(write_line(tuple(row.values())) for row in batch)
+            packed = pack(batch)
+            file.write(len(packed).to_bytes(_LENGTH, "big"))
+            file.write(packed)
 
-    return snapshots.write("jsonl", fill)
+    return snapshots.write("rows", fill)
 
 
 def read_heading(path: Path) -> Heading | None:
@@ -136,28 +141,30 @@ def read_heading(path: Path) -> Heading | None:
         return None
 
 
-def read_rows(path: Path, at: int, size: int) -> Iterator[tuple[list[dict[str, Any]], int]]:
-    """The rows of a snapshot behind a byte of it (0: all), some at a time, each with the byte behind them.
+Place = tuple[int, int]  # the byte of the file where a batch begins, and how many of its rows lie before
+
+
+def read_rows(path: Path, place: Place, size: int) -> Iterator[tuple[list[dict[str, Any]], Place]]:
+    """The rows of a snapshot behind a place, (0, 0) for all, some at a time, each time with the place behind them.
 
     Raises SourceError.
     """
     heading = read_heading(path)
     if heading is None:
         raise SourceError(f"{path}: this is not what a run kept; read everything anew with --full-refresh")
+    at, skip = place
     try:
         with path.open("rb") as file:
-            start = len(file.readline())
-            at = max(at, start)
+            at = max(at, len(file.readline()))
             file.seek(at)
-            batch: list[dict[str, Any]] = []
-            for line in file:
-                batch.append(dict(zip(heading.names, read_line(line), strict=True)))
-                at += len(line)
-                if len(batch) == size:
-                    yield batch, at
-                    batch = []
-            if batch:
-                yield batch, at
+            while length := file.read(_LENGTH):
+                packed = file.read(int.from_bytes(length, "big"))
+                rows = [dict(zip(heading.names, row, strict=True)) for row in zip(*unpack(packed), strict=True)]
+                for start in range(skip, len(rows), size):
+                    some = rows[start : start + size]
+                    whole = start + len(some) == len(rows)
+                    yield some, (at + _LENGTH + len(packed), 0) if whole else (at, start + len(some))
+                at, skip = at + _LENGTH + len(packed), 0
     except (OSError, ValueError) as why:
         raise SourceError(f"{path}: cannot be read: {why}; read everything anew with --full-refresh") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ import attrs
 from connectory.errors import SourceError, SpecError
 from connectory.recipes.changing.faults import sql_fault
 from connectory.recipes.recipe import LoadedRecipe
+from connectory.recipes.sources.exact import Column
 from connectory.values.shapes import Plain, Record
 
 _PATH: Final = ("from", "query")
@@ -39,13 +40,13 @@ class SQLiteQuery:
             names = self._names(self._execute(connection, f"SELECT * FROM (\n{self.sql}\n) LIMIT 0"))
             return Record({name: Plain("any") for name in names})
 
-    def batches(self, size: int) -> Iterator[Sequence[Mapping[str, Any]]]:
+    def batches(self, size: int) -> Iterator[Sequence[Column]]:
         """See `Query`."""
         with self._open() as connection:
             cursor = self._execute(connection, self.sql)
-            names = self._names(cursor)
+            self._names(cursor)
             while found := self._told(lambda: cursor.fetchmany(size)):
-                yield [dict(zip(names, row, strict=True)) for row in found]
+                yield list(zip(*found, strict=True))
 
     def _execute(self, connection: sqlite3.Connection, sql: str) -> sqlite3.Cursor:
         cursor: sqlite3.Cursor = self._told(lambda: connection.execute(sql))
