@@ -59,7 +59,7 @@ def test_what_is_under_way_is_found_again_with_what_is_known_of_it(path: Path) -
     assert journal.under_way() is None, "no request had left"
     journal.hand_over(CHUNK)
     journal.depart([1, 2])
-    journal.come_back([Outcome(1, "rejected", "no", status=400), Outcome(2, "open")])
+    journal.come_back({1: Outcome("rejected", "no", status=400), 2: Outcome("open")})
     journal.depart([2, 3])
     journal = left_by_a_killed_process(journal)
     left = journal.under_way()

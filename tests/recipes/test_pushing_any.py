@@ -98,14 +98,17 @@ class FakeCourier:
     def wire(self, row: Mapping[str, Any]) -> Any:
         return dict(row)
 
+    def wires(self, rows: Sequence[Any]) -> None:
+        """Each by itself."""
+
     def content(self, wire: Any) -> Any:
         return wire
 
     def fields(self, wire: Any) -> tuple[Mapping[str, Any], TypeExpr | None]:
         return wire, None
 
-    def named(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        return row
+    def named(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        return rows
 
     def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
         def send(items: list[Any]) -> Answer:

@@ -20,7 +20,7 @@ import attrs
 import pytest
 
 from connectory.recipes.pushing.replaying import held_rows
-from connectory.recipes.state import load
+from connectory.recipes.pushing.rows import unpack_rows
 from emulators.server import Emulator
 from emulators.twelvetraits import TwelveTraits
 from emulators.twelvetwenty import TwelveTwenty
@@ -72,7 +72,7 @@ class Pusher:
         with closing(sqlite3.connect(journal)) as db:
             rows = [number for (text,) in db.execute("select rows from flight") for number in json.loads(text)]
             packed = db.execute("select rows from chunk").fetchone()
-        return {load(packed[0])[number][name] for number in rows} if rows else set()
+        return {unpack_rows(packed[0])[0][number - 1][name] for number in rows} if rows else set()
 
 
 @contextmanager

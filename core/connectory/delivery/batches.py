@@ -304,6 +304,9 @@ def _after_answer(batching: Batching, chunk: list[Item], answer: Answer, rounds:
 
 def _all_good(batching: Batching, chunk: list[Item], reading: Reading, answer: Answer) -> Iterator[ItemResult]:
     """Nothing failed. An answer that should name the items but names too few says nothing that can be trusted."""
+    if not reading.listed and not reading.said:
+        yield from [ItemResult(item.row, item.given, "delivered", status=answer.status) for item in chunk]
+        return
     complete = not reading.listed or reading.entries >= len(chunk)
     for position, item in enumerate(chunk):
         said = reading.said.get(position)

@@ -26,6 +26,7 @@ from filelock import FileLock, Timeout
 from connectory.delivery.journalfile import JournalError, connect, create, prepare_folder, unusable
 from connectory.progress import Progress
 
+NOTHING: Final[Mapping[int, Any]] = {}
 _STEPS: Final = "steps"  # the note of how far a flow in flight has come
 _MANY: Final = 500  # values in one statement; SQLite allows 999 in its oldest builds
 
@@ -36,9 +37,8 @@ _decode = msgspec.json.decode
 
 @attrs.frozen
 class Outcome:
-    """What became of the row of this number (from 1, in its chunk). `open`: it did not arrive, and may go again."""
+    """What became of a row, or of many alike. `open`: it did not arrive, and may go again."""
 
-    row: int
     word: str
     words: str = ""
     code: str = ""
@@ -205,7 +205,7 @@ class Journal:
             self.chunk_id = chunk.id
             outcomes: dict[int, Outcome] = {}
             for (text,) in self._db.execute("SELECT outcomes FROM outcome ORDER BY id"):
-                outcomes.update((one.row, one) for one in _unpacked(text))
+                outcomes.update(_unpacked(text))
             flights = self._db.execute("SELECT rows FROM flight").fetchall()
             return UnderWay(chunk, outcomes, frozenset(row for (rows,) in flights for row in _decode(rows)))
 
@@ -224,8 +224,8 @@ class Journal:
             self._write_chunk(db)
             db.execute("INSERT INTO flight VALUES (?)", (_encode(rows).decode(),))
 
-    def come_back(self, outcomes: Sequence[Outcome] = ()) -> None:
-        """No request is in flight any more, and this became of rows."""
+    def come_back(self, outcomes: Mapping[int, Outcome] = NOTHING) -> None:
+        """No request is in flight any more, and this became of rows, by their numbers (from 1) in the chunk."""
         with self._step() as db:
             db.execute("DELETE FROM flight")
             db.execute("DELETE FROM note WHERE name = ?", (_STEPS,))
@@ -410,18 +410,18 @@ def beside(key: str, hash_: bytes) -> str:
     return f"{key}#{hash_.hex()}"
 
 
-def _packed(outcomes: Sequence[Outcome]) -> str:
+def _packed(outcomes: Mapping[int, Outcome]) -> str:
     """Outcomes that say the same are written once, with their rows and ids: most of a call's do."""
     together: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
-    for one in outcomes:
+    for row, one in outcomes.items():
         said = (one.word, one.words, one.code, one.status, one.attempts)
-        together.setdefault(said, []).append((one.row, one.id))
+        together.setdefault(said, []).append((row, one.id))
     return _encode(list(together.items())).decode()
 
 
-def _unpacked(text: str) -> Iterator[Outcome]:
+def _unpacked(text: str) -> Iterator[tuple[int, Outcome]]:
     for (word, words, code, status, attempts), rows in _decode(text):
-        yield from (Outcome(row, word, words, code, status, id_, attempts) for row, id_ in rows)
+        yield from ((row, Outcome(word, words, code, status, id_, attempts)) for row, id_ in rows)
 
 
 def open_journal(path: Path) -> Journal:

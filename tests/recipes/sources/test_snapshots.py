@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectory.errors import SourceError
-from connectory.recipes.sources.exact import pack, unpack
+from connectory.recipes.exact import pack, unpack
 from connectory.recipes.sources.snapshots import Heading, Snapshots, read_rows, write_rows
 
 SCALARS = (

@@ -191,7 +191,7 @@ def _plan_push(context: Context, options: ToOperation, file: Path, costs: Costs,
             writer = PlanWriter(to) if to is not None else None
             try:
                 for rows, before in _regrouped(source, position, push.rows_per_write):
-                    named = [push.courier.named(row) for row in rows]
+                    named = push.courier.named(rows)
                     tally.take(named)
                     read, came = read + len(rows), came + before
                     if writer is not None:

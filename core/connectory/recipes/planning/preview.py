@@ -142,7 +142,7 @@ def _first_rows(source: SourceReader, position: Any) -> tuple[Sequence[Row], int
 
 
 def _show(push: Push, line: Line, rows: Sequence[Row]) -> Preview:
-    named = [push.courier.named(row) for row in rows[: push.rows_per_write]]
+    named = push.courier.named(rows[: push.rows_per_write])
     sorted_ = push.sorter.sort(named)
     words = Counter(fate.word for fate in sorted_.fates.values())
     words["to send"] = len(sorted_.parcels)

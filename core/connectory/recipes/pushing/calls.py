@@ -29,7 +29,8 @@ from connectory.spec.language import Spec
 from connectory.spec.naming import snake
 from connectory.spec.typeexpr import ANY, Either, ListOf, MapOf, Named, Scalar, TypeExpr
 from connectory.spec.words import Field
-from connectory.values.writing import OPEN, ValueFault
+from connectory.values.wholesale import Wholesale
+from connectory.values.writing import OPEN, ValueFault, Writers
 
 Row = Mapping[str, Any]
 ROWS_OF_SINGLE_CALLS: Final = 50  # that are handed over together where each is a call of its own
@@ -45,14 +46,17 @@ class Courier(Protocol):
     def wire(self, row: Row) -> Any:
         """The row as it is sent. Raises ValueFault where it breaks its type."""
 
+    def wires(self, rows: Sequence[Row]) -> Sequence[Any] | None:
+        """All rows as they are sent, where that can be told at once; None: ask for each."""
+
     def content(self, wire: Any) -> Any:
         """What of it the vendor gets to see, as JSON values: two rows with the same content are the same to it."""
 
     def fields(self, wire: Any) -> tuple[Mapping[str, Any], TypeExpr | None]:
         """The fields of the record that it writes, and their type."""
 
-    def named(self, row: Row) -> Row:
-        """The row with a made-up key, where the vendor's records can be told apart by nothing else."""
+    def named(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """The rows with made-up keys, where the vendor's records can be told apart by nothing else."""
 
     def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
         """What became of each, numbered from 1. An error comes where nothing more can be sent."""
@@ -76,6 +80,7 @@ class BatchCourier:
     only_new: bool
     _objects: bool = attrs.field(init=False)
     _texts: tuple[str, ...] = attrs.field(init=False)
+    _wholesale: Wholesale | None = attrs.field(init=False)
 
     @_objects.default
     def _takes_objects(self) -> bool:
@@ -84,6 +89,15 @@ class BatchCourier:
     @_texts.default
     def _text_fields(self) -> tuple[str, ...]:
         return text_fields(self.engine.spec, self.plan)
+
+    @_wholesale.default
+    def _wholesale_of(self) -> Wholesale | None:
+        types = self.engine.spec.types
+        writers = Writers(types, self.plan.styles.datetime, self.engine.registry.codecs)
+        return Wholesale.of(item_type(self.plan), types, writers)
+
+    def wires(self, rows: Sequence[Row]) -> Sequence[Any] | None:
+        return self._wholesale.write(rows) if self._wholesale is not None else None
 
     def wire(self, row: Row) -> Any:
         assert self.plan.item is not None
@@ -95,14 +109,13 @@ class BatchCourier:
     def fields(self, wire: Any) -> tuple[Mapping[str, Any], TypeExpr | None]:
         return (wire if isinstance(wire, Mapping) else {}), item_type(self.plan)
 
-    def named(self, row: Row) -> Row:
+    def named(self, rows: Sequence[Row]) -> Sequence[Row]:
         assert self.plan.operation.batch is not None
         if not self.plan.operation.batch.make_keys:
-            return row
+            return rows
         fields = named_item_type(self.engine.spec, self.plan)
         identity = identifying_paths(self.engine.spec.types, fields)
-        keyed: Row = with_key(dict(row), fields, identity, _new_key)
-        return keyed
+        return [with_key(dict(row), fields, identity, _new_key) for row in rows]
 
     def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
         return self.engine.deliver(self.plan, wires, self.given, watch=watch, only_new=self.only_new, written=True)
@@ -137,6 +150,9 @@ class SingleCourier:
     def _text_fields(self) -> tuple[str, ...]:
         return text_fields(self.engine.spec, self.plan)
 
+    def wires(self, rows: Sequence[Row]) -> None:
+        """Each is a call of its own."""
+
     def wire(self, row: Row) -> Sending:
         given = self._spread(row)
         try:
@@ -156,8 +172,8 @@ class SingleCourier:
             return arguments.fields, None
         return getattr(arguments, whole.spot).get(whole.wire) or {}, whole.field.type
 
-    def named(self, row: Row) -> Row:
-        return row
+    def named(self, rows: Sequence[Row]) -> Sequence[Row]:
+        return rows
 
     def _spread(self, row: Row) -> dict[str, Any]:
         """The arguments that a row's fields make."""

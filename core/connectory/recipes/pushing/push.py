@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -25,8 +25,19 @@ from connectory.recipes.pushing.lookup import Lookup
 from connectory.recipes.pushing.recording import Recorder
 from connectory.recipes.pushing.rejects import Mended, RejectsFile
 from connectory.recipes.pushing.removing import Remover
-from connectory.recipes.pushing.rows import GOOD, TWICE, Fate, Parcel, Sorted, Sorter, follow, keepable
-from connectory.recipes.state import dump, load, read_state
+from connectory.recipes.pushing.rows import (
+    GOOD,
+    TWICE,
+    Fate,
+    Parcel,
+    Sorted,
+    Sorter,
+    follow,
+    keepable,
+    pack_rows,
+    unpack_rows,
+)
+from connectory.recipes.state import dump, read_state
 
 _AT_LEAST: Final = 1000  # rows of a chunk where many of them may be unchanged, so that calls are full all the same
 _MOST_CALLS: Final = 10  # and how many calls such a chunk may take
@@ -92,8 +103,7 @@ class Push:
 
     def write(self, rows: Sequence[Row], state: bytes | None = None) -> Written:
         """One chunk; see `Destination`. Raises JournalError where nothing can be written down."""
-        named = [self.courier.named(row) for row in rows]
-        return self._take(named, state, "rows")
+        return self._take(self.courier.named(rows), state, "rows")
 
     def read_state(self) -> Kept | None:
         """What was kept with the last chunk that is settled, or at the end."""
@@ -150,7 +160,7 @@ class Push:
         fates = dict(sorted_.fates)
         stopped = None
         if sorted_.parcels:
-            self.journal.hand_over(Chunk(kind, self.courier.plan.name, _pack(rows, held), state))
+            self.journal.hand_over(Chunk(kind, self.courier.plan.name, pack_rows(rows, held), state))
             stopped = self._send(sorted_.parcels, sorted_, fates)
         return self._end(rows, sorted_, fates, state, stopped, held)
 
@@ -165,16 +175,16 @@ class Push:
                 f"rows are under way to {chunk.operation}, and the recipe now says {self.courier.plan.name}: let them "
                 "end first, with the recipe as it was"
             )
-        rows, held = _unpack(chunk.rows)
+        rows, held = unpack_rows(chunk.rows)
         sorted_ = self.sorter.sort(rows, held)
-        fates = {**sorted_.fates, **{one.row: _fate(one) for one in left.outcomes.values() if one.word != "open"}}
+        fates = {**sorted_.fates, **{row: _fate(one) for row, one in left.outcomes.items() if one.word != "open"}}
         begun = self.journal.progress()  # of an operation made of steps: it is gone on with
         again = self.courier.plan.repeatable or (begun is not None and set(begun[0]) == left.in_flight)
         lost = [row for row in sorted(left.in_flight) if row not in fates]
         if not again and lost:
-            outcomes = [Outcome(row, "unknown", _LOST, attempts=1) for row in lost]
-            self.journal.come_back(outcomes)
-            fates.update((one.row, _fate(one)) for one in outcomes)
+            outcome = Outcome("unknown", _LOST, attempts=1)
+            self.journal.come_back(dict.fromkeys(lost, outcome))
+            fates.update(dict.fromkeys(lost, _fate(outcome)))
         parcels = [
             attrs.evolve(parcel, attempts=parcel.attempts + (parcel.number in left.in_flight))
             for parcel in sorted_.parcels
@@ -202,8 +212,8 @@ class Push:
                 found = self.lookup.look(parcel, sorted_.accepted.get(parcel.key or ""))
             except ConnectoryError as why:
                 return why
-            outcome = attrs.evolve(_outcome(parcel.number, fates[parcel.number]), word=found.word, words=found.words)
-            self.journal.come_back([outcome])
+            outcome = attrs.evolve(_outcome(fates[parcel.number]), word=found.word, words=found.words)
+            self.journal.come_back({parcel.number: outcome})
             if found.word == "open":
                 before = fates.pop(parcel.number)
                 absent.append(attrs.evolve(parcel, attempts=before.attempts))
@@ -268,6 +278,8 @@ class Push:
         replaced: Sequence[int | None],
     ) -> Settled:
         """What follows from a chunk, for the journal. `replaced` are the ids of the held rows that these stand for."""
+        if not sorted_.keys and not written.problems and not replaced:
+            return Settled(state=state, counts=written.counts)
         run = self._run_of(state) if written.problems else ""
         sent = {parcel.number: parcel for parcel in sorted_.parcels}
         accepted, held, released = [], [], []
@@ -339,6 +351,7 @@ class _Recorder(Recorder):
     parcels: Sequence[Parcel]
     fates: dict[int, Fate]
     _tries: Counter[int] = attrs.field(init=False, factory=Counter)
+    _alike: dict[Hashable, tuple[Fate, Outcome]] = attrs.field(init=False, factory=dict)
 
     def key(self) -> str:
         """Known by the chunk and its rows, which a restart finds in the journal."""
@@ -349,12 +362,25 @@ class _Recorder(Recorder):
             self._tries.update(self._rows)
         super().flight(away)
 
-    def outcome(self, result: ItemResult) -> Outcome:
-        parcel = self.parcels[result.row - 1]
-        attempts = parcel.attempts + self._tries[parcel.number]
+    def outcomes(self, results: Sequence[ItemResult]) -> Mapping[int, Outcome]:
+        found = {}
+        for one in results:
+            parcel = self.parcels[one.row - 1]
+            self.fates[parcel.number], found[parcel.number] = self._ending(
+                one, parcel.attempts + self._tries[parcel.number]
+            )
+        return found
+
+    def _ending(self, result: ItemResult, attempts: int) -> tuple[Fate, Outcome]:
+        """What became of a row. Rows without an id of the vendor's share one: nearly all of a call's are alike."""
+        said = (result.word, result.words, result.code, result.status, attempts)
+        if result.id is None and said in self._alike:
+            return self._alike[said]
         fate = Fate(result.word, result.words, "", result.code, result.status, result.id, attempts)
-        self.fates[parcel.number] = fate
-        return _outcome(parcel.number, fate)
+        ending = fate, _outcome(fate)
+        if result.id is None:
+            self._alike[said] = ending
+        return ending
 
 
 def _replaced(held: Held, hash_: bytes, before_id: int | None) -> bool:
@@ -362,18 +388,9 @@ def _replaced(held: Held, hash_: bytes, before_id: int | None) -> bool:
     return held.hash == hash_ or (before_id in (None, held.id) and held.code != TWICE)
 
 
-def _outcome(number: int, fate: Fate) -> Outcome:
-    return Outcome(number, fate.word, fate.words, fate.code, fate.status, fate.id, fate.attempts)
+def _outcome(fate: Fate) -> Outcome:
+    return Outcome(fate.word, fate.words, fate.code, fate.status, fate.id, fate.attempts)
 
 
 def _fate(outcome: Outcome) -> Fate:
     return Fate(outcome.word, outcome.words, "", outcome.code, outcome.status, outcome.id, outcome.attempts)
-
-
-def _pack(rows: Sequence[Row], held: Sequence[int | None] | None) -> bytes:
-    return b"[" + b",".join([dump(held), *map(keepable, rows)]) + b"]"
-
-
-def _unpack(packed: bytes) -> tuple[list[Row], list[int | None] | None]:
-    held, *rows = load(packed)
-    return rows, held

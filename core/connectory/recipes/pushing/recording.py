@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -36,7 +36,7 @@ class Recorder:
         self._away = away
 
     def told(self, results: Sequence[ItemResult]) -> None:
-        outcomes = list(map(self.outcome, results))
+        outcomes = self.outcomes(results)
         if outcomes or (self._away and self.begun() is None):  # else it stopped between steps, and is gone on with
             self.journal.come_back(outcomes)
         self._away = False
@@ -48,6 +48,6 @@ class Recorder:
     def reach(self, progress: Progress) -> None:
         self.journal.reach(self._rows, progress)
 
-    def outcome(self, result: ItemResult) -> Outcome:
-        """What is written down of one row."""
-        return Outcome(self.numbers[result.row - 1], result.word, result.words, result.code, result.status)
+    def outcomes(self, results: Sequence[ItemResult]) -> Mapping[int, Outcome]:
+        """What is written down of rows, by their numbers."""
+        return {self.numbers[one.row - 1]: Outcome(one.word, one.words, one.code, one.status) for one in results}

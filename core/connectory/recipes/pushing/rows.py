@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -11,8 +12,9 @@ import attrs
 import msgspec
 
 from connectory.delivery.journal import Accepted, Held, Journal
+from connectory.recipes.exact import pack, unpack
 from connectory.recipes.pushing.calls import Courier, Row, fingerprint
-from connectory.recipes.state import dump
+from connectory.recipes.state import dump, load
 from connectory.spec.places import MISSING, AnswerPath, parse_path
 from connectory.values.writing import ValueFault
 
@@ -184,12 +186,15 @@ class Sorter:
     def _look(self, rows: Sequence[Row]) -> _Seen:
         """Each row by itself: its key, and what is sent of it or why it cannot be."""
         seen = _Seen()
+        wires = self.courier.wires(rows)
+        if wires is not None and not self.keys.names:
+            return _Seen(dict(enumerate(wires, 1)), {}, dict.fromkeys(range(1, len(rows) + 1), b""))
         for number, row in enumerate(rows, 1):
             try:
                 key = self.keys.of(row)
                 if key is not None:
                     seen.keys[number] = key
-                wire = self.courier.wire(row)
+                wire = self.courier.wire(row) if wires is None else wires[number - 1]
                 seen.hashes[number] = fingerprint(self.courier.content(wire)) if key is not None else b""
                 seen.wires[number] = wire
             except ValueFault as fault:
@@ -274,3 +279,26 @@ def _or_text(value: Any) -> Any:
     except TypeError:
         return str(value)
     return value
+
+
+def pack_rows(rows: Sequence[Row], held: Sequence[int | None] | None) -> bytes:
+    """Rows as they are kept while they are under way, with the ids of the held rows that they replace: by columns where
+    all rows of the source have the same, else as JSON."""
+    names = tuple(rows[0]) if rows else ()
+    if held is None and names and {names}.issuperset(map(tuple, rows)):
+        with suppress(TypeError, ValueError):  # what only a text of it can be kept of
+            return pack([names, *zip(*map(_values, rows), strict=True)])
+    return b"[" + b",".join([dump(held), *map(keepable, rows)]) + b"]"
+
+
+def unpack_rows(packed: bytes) -> tuple[Sequence[Row], list[int | None] | None]:
+    """What `pack_rows` was given."""
+    if not packed.startswith(b"["):  # with which nothing that is packed begins
+        names, *columns = unpack(packed)
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)], None
+    held, *rows = load(packed)
+    return rows, held
+
+
+def _values(row: Row) -> Iterable[Any]:
+    return row.values()

@@ -13,8 +13,8 @@ import attrs
 from connectory.errors import DestinationError, SourceError, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, sql_fault
 from connectory.recipes.changing.values import Answer, answer_of, import_duckdb
+from connectory.recipes.exact import Column
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.sources.exact import Column
 from connectory.values.shapes import Record
 
 _PATH = ("from", "query")

@@ -15,8 +15,8 @@ from connectory.destinations.kinds import read_address
 from connectory.errors import ArgumentError, DestinationError, SettingError, SourceError, SpecError
 from connectory.recipes.changing.faults import sql_fault
 from connectory.recipes.context import Context
+from connectory.recipes.exact import Column
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.sources.exact import Column
 from connectory.secrets import built_in_resolvers
 from connectory.values.shapes import Kind, ListOf, Plain, Record, Shape
 

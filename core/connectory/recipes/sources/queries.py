@@ -11,9 +11,9 @@ from typing import Protocol
 from connectory.errors import ConnectoryError
 from connectory.recipes.changing.faults import statement_of
 from connectory.recipes.context import Context
+from connectory.recipes.exact import Column
 from connectory.recipes.recipe import FromDuckDB, FromPostgres, FromSQLite
 from connectory.recipes.source import Chunk, Position
-from connectory.recipes.sources.exact import Column
 from connectory.recipes.sources.files import ROWS_PER_CHUNK
 from connectory.recipes.sources.snapshots import Heading, Snapshots, read_heading, read_rows, write_rows
 from connectory.values.shapes import Plain, Record

@@ -22,7 +22,7 @@ import msgspec
 
 from connectory.errors import InputError, SourceError
 from connectory.private_files import make_private_folder, sync_folder
-from connectory.recipes.sources.exact import Column, pack, unpack
+from connectory.recipes.exact import Column, pack, unpack
 
 MOST_KEPT: Final = 5  # of one recipe
 KEPT_FOR: Final = 30 * 24 * 3600.0  # seconds

@@ -13,8 +13,8 @@ import attrs
 
 from connectory.errors import SourceError, SpecError
 from connectory.recipes.changing.faults import sql_fault
+from connectory.recipes.exact import Column
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.sources.exact import Column
 from connectory.values.shapes import Plain, Record
 
 _PATH: Final = ("from", "query")
