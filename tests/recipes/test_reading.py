@@ -190,6 +190,16 @@ def test_every_version_of_a_record_is_appended_once_whatever_changes_meanwhile(
             ([(4, 1, 1), (2, 10, 2), (1, 12, 0), (1, 4, 1), (5, 10, 0)], [4]),
         ],
     )
+    @example(  # the only record of the last page has moved, so that the list is read from its beginning
+        size=1,
+        complete=False,
+        runs=[
+            ([], [4, 1]),
+            ([(2, 10, 0), (4, 3, 0)], [2, 0]),
+            ([(4, 2, 1), (3, 11, 0), (3, 12, 2), (2, 9, 2), (5, 3, 2)], []),
+            ([(6, 8, 0), (2, 7, 1), (6, 5, 1), (2, 11, 0)], [4]),
+        ],
+    )
     @QUICK
     @given(
         size=st.integers(1, 5),

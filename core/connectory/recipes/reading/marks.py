@@ -29,6 +29,7 @@ Value = datetime | date | float | str  # an int is a float here, as in Python's 
 Kind = Literal["moment", "day", "number", "text"]
 
 MOST_REMEMBERED: Final = 20_000  # records at or behind the mark
+FEWEST_REMEMBERED: Final = 200  # of this run: all records of a small page may move while nobody reads
 _STEP: Final = timedelta(milliseconds=1)  # how far before the mark an exclusive filter begins
 _INTEGERS: Final = frozenset({"int", "byte", "int16", "int32", "int64"})
 
@@ -132,7 +133,7 @@ class Seen:
 
     `base` is the mark of the last complete run, `began` where the largest may move at most. `before` are the records
     that the last run delivered at its mark or behind it, `near` those of this one and the latest of it, as many as a
-    page holds: digest -> value (None: it has none).
+    page holds and some hundred more: digest -> value (None: it has none).
     """
 
     field: MarkField
@@ -195,7 +196,7 @@ class Seen:
         return earlier(self.mark, self.lookback + 1.0)
 
     def _forget(self) -> None:
-        floor, latest = self._floor, len(self.near) - self.page
+        floor, latest = self._floor, len(self.near) - max(self.page, FEWEST_REMEMBERED)
         numbered = enumerate(self.near.items())
         self.near = {held: value for n, (held, value) in numbered if n >= latest or _reaches(value, floor)}
         if len(self.near) > MOST_REMEMBERED:
