@@ -195,7 +195,8 @@ class Line:
         linger, told = 0.0, NOTHING
         try:
             signed = request if purpose.anonymous else self._signed(request, token)
-            log.debug("%s %s", purpose.operation, self.shown(request))
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug("%s %s", purpose.operation, self.shown(request))
             self.tally.add()
             self.costs.call(self.vendor, purpose.budgets, len(signed.body or b""))
             if purpose.flight is not None:
@@ -213,7 +214,10 @@ class Line:
 
     def _lease(self, purpose: Purpose) -> Lease:
         """The right to one call, once there is room for it. Raises LimitReached, and what the gate raises."""
-        wait = min(self.max_wait, self.gate() - self.clock.now())
+        open_for = self.gate() - self.clock.now()
+        if not purpose.budgets:
+            return Lease("", (), 0.0, 0.0)
+        wait = min(self.max_wait, open_for)
         asked = self.clock.monotonic()
         try:
             return acquire(self.ledger, purpose.budgets, self.clock, wait, self.lease_seconds, self.on_wait)

@@ -21,10 +21,11 @@ from connectory.clock import Clock, SystemClock
 from connectory.connector import Connector
 from connectory.errors import ArgumentError, SettingError, nearest
 from connectory.invoke import Engine, new_key
+from connectory.limits.blocks import usual_ledger
 from connectory.limits.budgets import NO_RESTRAINT, Budget, Restraint, parse_rate
 from connectory.limits.costs import Costs, Gate, always_open
 from connectory.limits.ledger import Ledger
-from connectory.limits.sqlite import SqliteLedger, usual_ledger
+from connectory.limits.sqlite import SqliteLedger
 from connectory.messages import origin_of
 from connectory.operation import builtin_judge
 from connectory.outcomes import Judge, compile_rules

@@ -41,7 +41,7 @@ from connectory.paging.walk import Trail, Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
 from connectory.progress import Course, Progress
-from connectory.request import Constants, build, put
+from connectory.request import Constants, build, put, render_deep
 from connectory.spec.language import Send, Spec
 from connectory.spec.places import MISSING
 from connectory.spec.typeexpr import Scalar
@@ -61,6 +61,16 @@ def new_key() -> str:
     return str(uuid.uuid4())
 
 
+@attrs.frozen(eq=False, repr=False)
+class _Prepared:
+    """What depends on a plan and the settings alone. `address` still holds the `{names}` of path parameters."""
+
+    plan: Plan
+    purpose: Purpose
+    constants: Constants
+    address: str
+
+
 @attrs.define(eq=False, repr=False)
 class Engine:
     """One vendor's operations, callable. Thread-safe: what changes is in the ledger, the token store and the pools."""
@@ -74,6 +84,7 @@ class Engine:
     concurrency: int
     make_key: Callable[[], str] = new_key
     _plans: dict[str, Plan] = attrs.Factory(dict)
+    _prepared: dict[str, _Prepared] = attrs.Factory(dict)
 
     def plan(self, name: str) -> Plan:
         """The plan of an operation, compiled at its first use."""
@@ -85,6 +96,17 @@ class Engine:
     def replan(self, plan: Plan) -> None:
         """Take this plan for its operation: one that is watched, for one."""
         self._plans[plan.name] = plan
+        self._prepared.pop(plan.name, None)
+
+    def _prepare(self, plan: Plan) -> _Prepared:
+        """What every call of a plan has in common."""
+        known = self._prepared.get(plan.name)
+        if known is None or known.plan is not plan:
+            budgets = [budget for name in plan.limits if (budget := self.budgets[name]).bounds]
+            purpose = purpose_of(plan, budgets, self.registry.formats)
+            address = self._render(str(plan.operation.address)) or ""
+            known = self._prepared[plan.name] = _Prepared(plan, purpose, self._render_constants(plan), address)
+        return known
 
     def _render(self, template: str) -> str | None:
         return self.line.render(template, self.settings)
@@ -94,10 +116,13 @@ class Engine:
         if whole_url(plan.operation):
             return str(plan.operation.address)
         base = self.bases[plan.operation.server] if plan.operation.server else self.line.base
-        address = self._render(str(plan.operation.address)) or ""
-        return self.line.settled(base).rstrip("/") + address
+        return self.line.settled(base).rstrip("/") + self._prepare(plan).address
 
     def constants(self, plan: Plan) -> Constants:
+        """What vendor and operation always send."""
+        return self._prepare(plan).constants
+
+    def _render_constants(self, plan: Plan) -> Constants:
         """What vendor and operation always send; the operation's own win."""
         own, vendor = plan.operation.send, self.spec.send
         spots = {
@@ -114,9 +139,7 @@ class Engine:
 
     def purpose(self, plan: Plan) -> Purpose:
         """What a call of this plan spends and how it is judged."""
-        return purpose_of(
-            plan, [budget for name in plan.limits if (budget := self.budgets[name]).bounds], self.registry.formats
-        )
+        return self._prepare(plan).purpose
 
     def counts_calls(self, plan: Plan) -> bool:
         """Whether a limit counts the calls of this plan, so that none should be made twice."""
@@ -186,7 +209,7 @@ class Engine:
                 word, record = self._merge(plan, given, flight)
             else:
                 arguments = bind(plan, given)
-                purpose = attrs.evolve(self.purpose(plan), flight=flight)
+                purpose = self.purpose(plan) if flight is None else attrs.evolve(self.purpose(plan), flight=flight)
                 verdict, answer = self._send(purpose, plan, arguments, key=key)
                 word, record = verdict.word, take_record(plan, answer)
         if complete and word != "unchanged":
@@ -471,14 +494,3 @@ def take_record(plan: Plan, answer: Answer) -> Any:
             return found
     paths = ", ".join(map(str, plan.operation.record))
     raise BadAnswer(f"{plan.name}: no record at '{paths}' in the answer", operation=plan.name, status=answer.status)
-
-
-def render_deep(value: Any, render: Callable[[str], str | None]) -> Any:
-    """Templates at any depth of a YAML value, rendered; None where a text names what is not given."""
-    if isinstance(value, str):
-        return render(value) if "{{" in value else value
-    if isinstance(value, dict):
-        return {name: render_deep(held, render) for name, held in value.items()}
-    if isinstance(value, list):
-        return [render_deep(held, render) for held in value]
-    return value

@@ -148,7 +148,8 @@ def path_names(address: str) -> tuple[str, ...]:
 
 def whole_url(operation: Operation) -> bool:
     """Whether the address is one parameter, a URL that an answer told. Such a call carries no credentials."""
-    return re.fullmatch(r"\{\w+\}", str(operation.address)) is not None
+    address = str(operation.address)
+    return address.startswith("{") and re.fullmatch(r"\{\w+\}", address) is not None
 
 
 def make_plan(spec: Spec, registry: Registry, name: str, *, body: str = "json") -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def build(
         usual["Cookie"] = cookie_header(constants.cookies)
     method = "POST" if plan.operation.graphql is not None else plan.operation.method.upper()
     request = Request(method, _fill_path(plan, url, arguments.path), tuple(query), usual, body)
-    request = request.with_headers({k: to_text(v, plan.styles) for k, v in arguments.headers.items()})
+    if arguments.headers:
+        request = request.with_headers({k: to_text(v, plan.styles) for k, v in arguments.headers.items()})
     # Only who cuts a form into parts knows its boundary; any other media type the spec may know better.
     return request.with_headers({"Content-Type": content_type}) if isinstance(body, Multipart) else request
 
@@ -100,6 +101,8 @@ def _with_nested(fields: Mapping[str, Any], steps: list[str], value: Any) -> dic
 
 def _with_constants(arguments: Arguments, constants: Constants) -> Arguments:
     """A caller's argument wins over a constant of the same name."""
+    if not (constants.headers or constants.query or constants.fields or constants.variables):
+        return arguments
     return attrs.evolve(
         arguments,
         headers={**constants.headers, **arguments.headers},
@@ -221,3 +224,14 @@ def to_text(value: Any, styles: Styles) -> str:
     if isinstance(value, Mapping | list):
         return _encode_json(value).decode()
     return str(value)
+
+
+def render_deep(value: Any, render: Callable[[str], str | None]) -> Any:
+    """Templates at any depth of a YAML value, rendered; None where a text names what is not given."""
+    if isinstance(value, str):
+        return render(value) if "{{" in value else value
+    if isinstance(value, dict):
+        return {name: render_deep(held, render) for name, held in value.items()}
+    if isinstance(value, list):
+        return [render_deep(held, render) for held in value]
+    return value

@@ -530,3 +530,22 @@ def test_threads_share_a_ledger() -> None:
         thread.join()
     assert most <= 2
     assert ledger.spent(budget_).windows[0].used == 40
+
+
+def test_a_hold_forgets_no_call_of_which_nothing_was_heard(ledger: SqliteLedger, clock: SetClock) -> None:
+    budget = Budget("k", "k", (Window(2, 3600),), transit=5)
+    ledger.try_acquire([budget], Ticket(), 20.0)  # and its process is killed
+    clock.wind(30.0)
+    ledger.hold("k", clock.now())
+    assert ledger.spent(budget).windows[0].used == 1
+
+
+def test_a_hold_notices_that_the_clock_was_set_back_for_the_days_too(ledger: SqliteLedger, clock: SetClock) -> None:
+    budget = Budget("k", "k", (Window(1, DAY, "UTC"),))
+    lease = ledger.try_acquire([budget], Ticket(), 20.0)
+    assert isinstance(lease, Lease)
+    ledger.release(lease)
+    clock.set(-40 * DAY)
+    ledger.hold("k", clock.now())
+    clock.wind(DAY)
+    assert isinstance(ledger.try_acquire([budget], Ticket(), 20.0), Lease)

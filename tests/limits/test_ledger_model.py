@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from connectory.limits.blocks import Blocks
 from connectory.limits.budgets import DAY, Budget, Window
-from connectory.limits.ledger import TICKET_SECONDS, Lease, Ticket
+from connectory.limits.ledger import TICKET_SECONDS, Lease, Ledger, Ticket
 from connectory.limits.memory import MemoryLedger
 from connectory.limits.sqlite import SqliteLedger
 from limits.conftest import SetClock
@@ -70,8 +71,9 @@ class Vendor(RuleBasedStateMachine):
         self.ledger = self.make()
         self.calls, self.tickets = [], []
 
-    def make(self) -> SqliteLedger:
-        return SqliteLedger(self.folder / "ledger.sqlite", self.clock)
+    def make(self) -> Ledger:
+        self.file = SqliteLedger(self.folder / "ledger.sqlite", self.clock)
+        return self.file
 
     def now(self) -> float:
         return self.clock.monotonic()
@@ -90,19 +92,29 @@ class Vendor(RuleBasedStateMachine):
         got = self.ledger.try_acquire(budgets, ticket, LEASE)
         if isinstance(got, Lease):
             self.calls.append(Call(got, self.now(), fraction))
+            self.owned()
             self.check()
         else:
             assert got.seconds >= 0
             assert got.seconds < 3 * DAY
             self.tickets.append((ticket, budgets))
 
+    def owned(self) -> None:
+        """The last call is this process's."""
+
+    def all_ended(self) -> None:
+        """Nobody calls any more."""
+
     @precondition(lambda self: any(call.end is None for call in self.calls))
     @rule(which=st.integers(0, 100), linger=st.sampled_from([0.0, 0.0, 0.0, 1.5]))
     def end(self, which: int, linger: float) -> None:
         under_way = [call for call in self.calls if call.end is None]
         call = under_way[which % len(under_way)]
-        self.ledger.release(call.lease, linger)
+        self.released(call, linger)
         call.end = self.now() + linger
+
+    def released(self, call: Call, linger: float = 0.0) -> None:
+        self.ledger.release(call.lease, linger)
 
     @precondition(lambda self: self.tickets)
     @rule()
@@ -120,7 +132,7 @@ class Vendor(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.ledger.close()
+        self.file.close()
         self.ledger = self.make()
 
     @rule(key=st.sampled_from("abcd"), seconds=st.sampled_from([0.5, 5.0]))
@@ -180,14 +192,15 @@ class Vendor(RuleBasedStateMachine):
         try:
             for call in self.calls:
                 if call.end is None:
-                    self.ledger.release(call.lease)
+                    self.released(call)
                     call.end = self.now()
             self.check()
+            self.all_ended()
             self.clock.wind(TICKET_SECONDS + 31.0)
             for budgets in CALLS:
                 self.finally_pass(budgets)
         finally:
-            self.ledger.close()
+            self.file.close()
             shutil.rmtree(self.folder)
 
     def finally_pass(self, budgets: tuple[Budget, ...]) -> None:
@@ -204,23 +217,80 @@ class Vendor(RuleBasedStateMachine):
 
 
 class VendorOfOneProcess(Vendor):
-    def make(self) -> SqliteLedger:
-        return MemoryLedger(self.clock)
+    def make(self) -> Ledger:
+        self.file = MemoryLedger(self.clock)
+        return self.file
 
     def restart(self) -> None:
         """What is in memory does not outlive it."""
+
+
+class VendorOfBlocks(Vendor):
+    """Several processes that each take permits by the block, as large as the limits themselves; some are killed."""
+
+    def make(self) -> Ledger:
+        self.file = SqliteLedger(self.folder / "ledger.sqlite", self.clock)
+        self.others: list[Ledger] = [self.begun(), self.begun()]
+        self.owners: dict[int, Ledger] = {}  # of calls, by their place in `calls`
+        return self.begun()
+
+    def begun(self) -> Blocks:
+        return Blocks(self.file, self.clock, share=1, watched=False)
+
+    def all_ended(self) -> None:
+        for one in self.blocks():
+            one.look()
+            one.look()  # unused since
+        for _ in range(2):  # what killed ones held ends by itself, once a clock that was set is known of
+            self.clock.wind(60.0)
+            for budget in (A, B, C, D):
+                self.file.hold(budget.key, self.clock.now())
+
+    def blocks(self) -> list[Blocks]:
+        return [one for one in (self.ledger, *self.others) if isinstance(one, Blocks)]
+
+    def owned(self) -> None:
+        self.owners[len(self.calls) - 1] = self.ledger
+
+    @rule()
+    def another_process(self) -> None:
+        self.others.append(self.ledger)
+        self.ledger = self.others.pop(0)
+
+    @rule()
+    def look_for_idle_ones(self) -> None:
+        for one in self.blocks():
+            one.look()
+
+    @rule(budgets=st.sampled_from(CALLS), calls=st.integers(2, 9))
+    def call_fast(self, budgets: tuple[Budget, ...], calls: int) -> None:
+        for _ in range(calls):
+            got = self.ledger.try_acquire(budgets, ticket := Ticket(), LEASE)
+            if not isinstance(got, Lease):
+                self.ledger.withdraw(ticket)
+                return
+            self.calls.append(Call(got, self.now(), 1.0, self.now()))
+            self.check()
+            self.ledger.release(got)
+
+    def released(self, call: Call, linger: float = 0.0) -> None:
+        """By the process that made it; where that was killed, by nobody."""
+        owner = self.owners.get(self.calls.index(call))
+        if owner is not None:
+            owner.release(call.lease, linger)
 
 
 quick = settings(max_examples=40, stateful_step_count=40, suppress_health_check=list(HealthCheck))
 long = settings(quick, max_examples=1500, stateful_step_count=80)
 
 
-@pytest.mark.parametrize("vendor", [Vendor, VendorOfOneProcess])
+@pytest.mark.parametrize("vendor", [Vendor, VendorOfOneProcess, VendorOfBlocks])
 def test_the_vendor_never_receives_more_than_it_allows(vendor: type[Vendor]) -> None:
     run_state_machine_as_test(vendor, settings=quick)
 
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(1800)
-def test_long() -> None:
-    run_state_machine_as_test(VendorOfOneProcess, settings=long)
+@pytest.mark.parametrize("vendor", [VendorOfOneProcess, VendorOfBlocks])
+def test_long(vendor: type[Vendor]) -> None:
+    run_state_machine_as_test(vendor, settings=long)

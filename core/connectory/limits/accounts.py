@@ -18,35 +18,13 @@ from typing import Final
 
 import attrs
 
-from connectory.clock import Clock
-from connectory.limits.budgets import Budget, Window, grain_of
+from connectory.limits.budgets import DAY, Budget, Window, grain_of
+from connectory.limits.instants import STEP, Instant
 from connectory.limits.ledger import DEAD_SECONDS, TICKET_SECONDS, Ticket, WindowSpent, owner_is_dead
 from connectory.limits.told import MOST, UNTOLD, Known, Told
 
-_STEP: Final = 0.1  # seconds that the clocks may differ without one of them having been set
 _SHORT: Final = 3600.0  # windows up to here do not believe a leap forward
 _DAYS_KEPT: Final = 8
-
-
-@attrs.frozen
-class Instant:
-    """Both clocks, read together."""
-
-    wall: float
-    mono: float
-
-
-def read_instant(clock: Clock) -> Instant:
-    """Both clocks; read again when something came between the two."""
-    before = clock.monotonic()
-    for _ in range(100):
-        wall, after = clock.now(), clock.monotonic()
-        if after - before < _STEP / 10:
-            break
-        before = after
-    else:
-        wall = clock.now()
-    return Instant(wall, before)
 
 
 @attrs.frozen
@@ -433,7 +411,7 @@ class Account:
     def correct(self, before: Instant, instant: Instant) -> None:
         """Move the rows when the wall clock was set since `before`, and know the time to go by."""
         elapsed = instant.wall - before.wall
-        if -_STEP <= elapsed < 0:
+        if -STEP <= elapsed < 0:
             self.now = before.wall  # stand still until the clock has caught up
             return
         if elapsed < 0:
@@ -442,7 +420,7 @@ class Account:
             self.db.execute("UPDATE budget SET held=? WHERE id=?", (self.held, self.id))
             self._merge_later_days()
             self.keep_time(instant)
-        elif instant.mono >= before.mono and elapsed - (instant.mono - before.mono) > _STEP:
+        elif instant.mono >= before.mono and elapsed - (instant.mono - before.mono) > STEP:
             self._move(elapsed - (instant.mono - before.mono), _SHORT)
             self.keep_time(instant)
         elif elapsed > 1.0:
@@ -457,8 +435,11 @@ class Account:
             self.db.execute("UPDATE told SET until=until+?1, ended=ended+?1 WHERE budget=?2", (by, self.id))
 
     def _merge_later_days(self) -> None:
-        """Calls written under a later date were made before now, so they belong to this day at the latest."""
-        for window in self.budget.days:
+        """Calls written under a later date were made before now, so they belong to this day at the latest.
+
+        Of all zones that have any: who only holds a budget does not know its windows."""
+        zones = self.db.execute("SELECT DISTINCT zone FROM day WHERE budget=?", (self.id,)).fetchall()
+        for window in (Window(1, DAY, zone) for (zone,) in zones):
             place = (self.id, window.zone, window.day(self.now))
             (later,) = self.db.execute(
                 "SELECT total(count) FROM day WHERE budget=? AND zone=? AND number>?", place
@@ -469,10 +450,16 @@ class Account:
 
 
 def open_account(
-    db: sqlite3.Connection, budget: Budget, instant: Instant, blind: tuple[float, float] | None = None
+    db: sqlite3.Connection,
+    budget: Budget,
+    instant: Instant,
+    blind: tuple[float, float] | None = None,
+    *,
+    leases: bool = True,
 ) -> Account:
     """Read a budget's account, or begin one. `blind` says since when nothing is known, and until when permits may be
-    held that nobody knows of (both epoch seconds)."""
+    held that nobody knows of (both epoch seconds). Who knows only the key leaves the `leases` alone: those that ended
+    are counted in the windows."""
     memory = budget.memory if budget.bounds else -1.0
     row = db.execute("SELECT id, wall, mono, held, memory FROM budget WHERE key=?", (budget.key,)).fetchone()
     if row is None:
@@ -490,5 +477,6 @@ def open_account(
         account.assume_spent(*blind)
     if row is not None:
         account.read_told()
-    account.read_leases()
+    if leases:
+        account.read_leases()
     return account

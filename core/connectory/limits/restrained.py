@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 import attrs
 
-from connectory.limits.accounts import Account, Instant, Lack, open_account
+from connectory.limits.accounts import Account, Lack, open_account
 from connectory.limits.budgets import Budget
+from connectory.limits.instants import Instant
 from connectory.limits.ledger import Ticket
 
 

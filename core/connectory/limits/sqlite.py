@@ -15,10 +15,11 @@ from typing import Final, Self, TypeVar
 import platformdirs
 
 from connectory.clock import Clock, SystemClock
-from connectory.limits.accounts import Account, Instant, Lack, open_account, read_instant
+from connectory.limits.accounts import Account, Lack, open_account
 from connectory.limits.budgets import Budget
 from connectory.limits.forecast import History
 from connectory.limits.histories import read_history
+from connectory.limits.instants import Instant, read_instant
 from connectory.limits.learning import take_in
 from connectory.limits.ledger import LONGEST_HOLD, Lease, LedgerError, LedgerWarning, Spent, Ticket, Wait
 from connectory.limits.ledgerfile import Opened, identity_of, is_broken, open_file, patiently, unusable
@@ -43,7 +44,7 @@ class SqliteLedger:
 
     def __init__(self, path: Path | str | None = None, clock: Clock | None = None) -> None:
         self._own_folder = path is None
-        self.path = Path(path) if path is not None else _usual_path()
+        self.path = Path(path) if path is not None else usual_path()
         self._clock: Clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._opened: Opened | None = None
@@ -99,7 +100,7 @@ class SqliteLedger:
 
     def hold(self, key: str, until: float) -> None:
         def work(opened: Opened, instant: Instant) -> None:
-            account = open_account(opened.db, Budget(key, key), instant, opened.blind)
+            account = open_account(opened.db, Budget(key, key), instant, opened.blind, leases=False)
             account.hold(min(until, account.now + LONGEST_HOLD))
             account.keep_time(instant)
 
@@ -235,23 +236,8 @@ def _sweep(db: sqlite3.Connection, instant: Instant) -> None:
     db.executemany("DELETE FROM budget WHERE id=?", unused)
 
 
-_usual: weakref.WeakValueDictionary[Path, SqliteLedger] = weakref.WeakValueDictionary()
-_usual_lock = threading.Lock()
-
-
-def usual_ledger() -> SqliteLedger:
-    """The one in the user's state folder, by the system's clock. All who ask for it in a process share it, since each
-    costs two descriptors and a programme may have a connector for each of a thousand tenants.
-    """
-    path = _usual_path()
-    with _usual_lock:
-        ledger = _usual.get(path)
-        if ledger is None:
-            ledger = _usual[path] = SqliteLedger()
-        return ledger
-
-
-def _usual_path() -> Path:
+def usual_path() -> Path:
+    """Where the ledger of this user lies."""
     return platformdirs.user_state_path("connectory", appauthor=False) / "ledger.sqlite"
 
 

@@ -6,6 +6,7 @@ Read it top-down: `Spec` is the file. Every attribute is a key, documented where
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final, Literal, NewType
 
 import attrs
@@ -390,12 +391,12 @@ class Operation:
     examples: tuple[Example, ...] = word("exchanges for mock, tests and docs", ())
     deprecated: bool = word("warns", False)
 
-    @property
+    @cached_property
     def method(self) -> str:
         """The key that names the method: get, post, put, patch, delete, graphql, or steps."""
         return next((name for name in METHODS if getattr(self, name) is not None), "steps")
 
-    @property
+    @cached_property
     def address(self) -> Template:
         """The path or URL, a template with `{names}` of path parameters; empty for steps."""
         return Template("") if self.method == "steps" else getattr(self, self.method)

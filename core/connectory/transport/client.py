@@ -190,9 +190,16 @@ def receive(raw: BaseHTTPResponse, write: Write, meter: Meter, exchange: Exchang
     if length and not packed:
         meter.announce(length)
     marked = chunked or length is not None
-    pieces = iter(lambda: raw.read1(READ, decode_content=False), b"")
-    for piece in decode(pieces, encoding, meter, may_be_empty=marked):
+    for piece in decode(_pieces(raw), encoding, meter, may_be_empty=marked):
         write(piece)
     if chunked and exchange.wire is not None and exchange.wire.ended:  # http.client takes a cut `0` for the last chunk
         raise BadBody("truncated", "the answer ends too early")
     return marked or packed
+
+
+def _pieces(raw: urllib3.HTTPResponse) -> Iterator[bytes]:
+    """The body as it comes. Where its length is known the end need not be asked for."""
+    while piece := raw.read1(READ, decode_content=False):
+        yield piece
+        if raw.length_remaining == 0:
+            return

@@ -19,6 +19,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "trailer", "upgrade", "te"})
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether the host is this machine for certain: localhost, 127.0.0.0/8, ::1."""
     name = host.strip("[]").lower()
@@ -44,7 +45,9 @@ def check_url(request: Request, *, allow_http: bool) -> SplitResult:
     host = _check_authority(parts.scheme, parts.netloc)
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise InputError(f"http://{host} would send everything in the clear: use https, or set allow_http")
-    if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
+    if ("." in parts.path or "%" in parts.path) and any(
+        unquote(segment) in (".", "..") for segment in parts.path.split("/")
+    ):
         raise InputError(f"the path for {host} has a segment '.' or '..', which servers resolve in their own ways")
     return parts
 
