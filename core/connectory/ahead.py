@@ -52,7 +52,8 @@ class LeavableClock:
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], at_once: int, name: str) -> Iterator[R]:
-    """`work(item)` for each item, in order, up to `at_once` of them under way and one more waiting.
+    """`work(item)` for each item, in order, up to `at_once` of them under way and as many done or waiting: those that
+    end together find the next ones without whoever takes the results.
 
     Left early or ended by an error it begins nothing more, ends the waits of what is under way, and returns when that
     is done. Raises what `work` raises.
@@ -71,7 +72,7 @@ def in_order(work: Callable[[T], R], items: Iterable[T], at_once: int, name: str
         try:
             for item in items:
                 under_way.append(pool.submit(leavable, item))
-                if len(under_way) > at_once:
+                if len(under_way) >= 2 * at_once:
                     yield under_way.popleft().result()
             while under_way:
                 yield under_way.popleft().result()
