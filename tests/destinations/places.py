@@ -15,12 +15,11 @@ import attrs
 import duckdb
 import psycopg
 
-from connectory.destinations.destination import Destination
+from connectory.destinations.destination import Contract, Destination
 from connectory.destinations.duckdb import open_duckdb
 from connectory.destinations.files import open_files
 from connectory.destinations.files_parquet import lines_of
 from connectory.destinations.postgres import open_postgres
-from connectory.destinations.rows import Contract
 from connectory.values.shapes import Record, Shape
 from destinations import tables
 

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import connectory
-from connectory.destinations.destination import Written
-from connectory.destinations.rows import Contract, ContractBroken
+from connectory.destinations.destination import Contract, Written
+from connectory.destinations.rows import ContractBroken
 from connectory.errors import DestinationError
 from connectory.values.shapes import ListOf, Plain, Record, Shape
 from destinations.places import OPENER, Mode, Place, bare, duckdb_place, files_place, postgres_place, state_of

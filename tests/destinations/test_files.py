@@ -16,11 +16,10 @@ import pytest
 
 import connectory
 from connectory.destinations import files
-from connectory.destinations.destination import Written
+from connectory.destinations.destination import Contract, Written
 from connectory.destinations.files import FilesDestination, open_files
 from connectory.destinations.files_kept import Keeper
 from connectory.destinations.files_look import count, first_rows
-from connectory.destinations.rows import Contract
 from connectory.errors import DestinationError
 from connectory.values.shapes import ListOf, Plain, Record
 from destinations.places import state_of

@@ -10,6 +10,7 @@ import attrs
 
 from connectory.errors import ConnectoryError
 
+Contract = Literal["evolve", "freeze", "discard_row", "discard_value"]
 ProblemWord = Literal["invalid", "rejected", "unknown", "not_tried"]
 
 

@@ -29,7 +29,7 @@ import msgspec
 
 from connectory.destinations import columns
 from connectory.destinations.columns import Layout, Leaf, Tree, quote, sql_type
-from connectory.destinations.destination import Kept, Written
+from connectory.destinations.destination import Contract, Kept, Written
 from connectory.destinations.duckdb_file import (
     TableName,
     connect_in_turn,
@@ -41,7 +41,7 @@ from connectory.destinations.duckdb_file import (
     read_name,
 )
 from connectory.destinations.duckdb_growth import inexact, settle_all, statements
-from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_exactly, hardened
+from connectory.destinations.rows import Fitted, Rules, account, fit_exactly, hardened
 from connectory.errors import DestinationError
 from connectory.values.shapes import Record
 

@@ -27,12 +27,12 @@ import msgspec
 
 from connectory.destinations import columns
 from connectory.destinations.columns import ANYTHING, Column, Layout, Tree
-from connectory.destinations.destination import Kept, Written
+from connectory.destinations.destination import Contract, Kept, Written
 from connectory.destinations.duckdb_growth import settle_all
 from connectory.destinations.files_formats import Write, write_csv, write_jsonl
 from connectory.destinations.files_kept import Keeper, Manifest, Move, plain_words
 from connectory.destinations.files_paths import Format, Pattern, partition_of, read_mode, read_pattern
-from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_rows, hardened
+from connectory.destinations.rows import Fitted, Rules, account, fit_rows, hardened
 from connectory.destinations.scalars import Misfit, told
 from connectory.errors import DestinationError
 from connectory.values.shapes import Record

@@ -13,8 +13,7 @@ from typing import Final, Literal
 
 import attrs
 
-from connectory.destinations.destination import Destination
-from connectory.destinations.rows import Contract
+from connectory.destinations.destination import Contract, Destination
 from connectory.errors import DestinationError, SettingError
 from connectory.plugins.kinds import DestinationKind
 from connectory.secrets import Resolver, built_in_resolvers, is_reference, resolve_reference

@@ -25,7 +25,7 @@ import psycopg
 from connectory.destinations import columns
 from connectory.destinations import postgres_columns as growth
 from connectory.destinations.columns import Column, Layout, Leaf, Tree, quote
-from connectory.destinations.destination import Kept, Written
+from connectory.destinations.destination import Contract, Kept, Written
 from connectory.destinations.postgres_rows import compared, copy_values, refused_at
 from connectory.destinations.postgres_server import (
     Server,
@@ -38,7 +38,7 @@ from connectory.destinations.postgres_server import (
     take_lock,
 )
 from connectory.destinations.postgres_state import StateTable
-from connectory.destinations.rows import Contract, Fitted, Rules, account, fit_exactly, hardened
+from connectory.destinations.rows import Fitted, Rules, account, fit_exactly, hardened
 from connectory.errors import DestinationError
 from connectory.values.shapes import Record
 

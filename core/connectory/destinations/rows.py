@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import attrs
 import msgspec
 
 from connectory.destinations import columns
 from connectory.destinations.columns import Fields, Items, Leaf, Tree
-from connectory.destinations.destination import Problem, Written
+from connectory.destinations.destination import Contract, Problem, Written
 from connectory.destinations.scalars import (
     DECLARED,
     AlwaysInvalid,
@@ -26,8 +26,6 @@ from connectory.destinations.scalars import (
     told,
 )
 from connectory.errors import DestinationError, nearest
-
-Contract = Literal["evolve", "freeze", "discard_row", "discard_value"]
 
 _PLACE: Final = re.compile(r"\[\d+\]")
 _NUL_IN_JSON: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
