@@ -69,7 +69,7 @@ def _written(value: Any, kind: Any) -> Any:
 
 def _keys(value: Any) -> dict[str, Any]:
     """What an object of the language says beyond its defaults; a plug-in's options stand beside its own keys."""
-    cls = type(value)
+    cls: type = type(value)
     attrs.resolve_types(cls)
     said = {}
     for key, field in keys_of(cls).items():

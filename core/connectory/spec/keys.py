@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import attrs
@@ -12,7 +14,8 @@ def key_of(attribute: str) -> str:
     return attribute.removesuffix("_")
 
 
-def keys_of(cls: type) -> dict[str, attrs.Attribute[Any]]:
+@cache
+def keys_of(cls: type) -> Mapping[str, attrs.Attribute[Any]]:
     """The keys that may stand in a class, without the slot that holds a plug-in's options."""
     return {key_of(field.name): field for field in attrs.fields(cls) if "plugin" not in field.metadata}
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import keyword
 import re
+from functools import lru_cache
 
 
+@lru_cache(10_000)
 def snake(name: str) -> str:
     """`StudentId` is `student_id`, `noteTargets` is `note_targets`, `page[after]` is `page_after`."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name))

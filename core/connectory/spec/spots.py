@@ -73,7 +73,9 @@ def spots_in(
             yield from spots_in(registry, value, wanted, (*path, str(key)), place, field)
 
 
-def fields_of(registry: Registry, kind: type, node: Mapping[Any, Any]) -> tuple[str, dict[str, attrs.Attribute[Any]]]:
+def fields_of(
+    registry: Registry, kind: type, node: Mapping[Any, Any]
+) -> tuple[str, Mapping[str, attrs.Attribute[Any]]]:
     """What a mapping of a class is called, and the keys it may hold, in the order of the language."""
     attrs.resolve_types(kind)
     name, fields = kind.__name__, keys_of(kind)
