@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
     "$int": int,  # of more than 64 bits
     "$object": lambda pairs: {name: _untagged(value) for name, value in pairs},
 }
+_HOLDERS: Final = frozenset({dict, list})
 _MOMENTS: Final = frozenset({datetime, type(None)})
 _zone: Final = attrgetter("tzinfo")
 _TAGGED: Final = "tagged"
@@ -61,7 +63,7 @@ def _packed(column: Column) -> tuple[str, Column]:
     if not others and kind in _WRITE:
         name, write = _WRITE[kind]
         return name, [None if value is None else write(value) for value in column]
-    return ("", column) if all(map(_bare, column)) else (_TAGGED, [_tagged(value) for value in column])
+    return ("", column) if _bare(column) else (_TAGGED, [_tagged(value) for value in column])
 
 
 def _in_utc(kinds: Set[type], column: Column) -> bool:
@@ -69,14 +71,16 @@ def _in_utc(kinds: Set[type], column: Column) -> bool:
     return kinds <= _MOMENTS and {UTC}.issuperset(map(_zone, filter(None, column)))
 
 
-def _bare(value: Any) -> bool:
-    """Whether a value, and all that is in it, needs no tag."""
-    if type(value) is dict:
-        held: Iterable[Any] = value.values()
-        return _READ.keys().isdisjoint(value) and (_NATIVE.issuperset(map(type, held)) or all(map(_bare, held)))
-    if type(value) is list:
-        return _NATIVE.issuperset(map(type, value)) or all(map(_bare, value))
-    return type(value) in _NATIVE
+def _bare(values: Iterable[Any]) -> bool:
+    """Whether no value, and nothing that is in one, needs a tag; all of one depth are looked at together."""
+    kinds = set(map(type, held := list(values))) - _NATIVE
+    if not kinds <= _HOLDERS:
+        return False
+    lists = [value for value in held if type(value) is list] if list in kinds else []
+    dicts = [value for value in held if type(value) is dict] if dict in kinds else []
+    if not _READ.keys().isdisjoint(chain.from_iterable(dicts)):
+        return False
+    return not kinds or _bare(chain(chain.from_iterable(lists), chain.from_iterable(map(dict.values, dicts))))
 
 
 def _unpacked(kind: str, values: Column) -> Column:

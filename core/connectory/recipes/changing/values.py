@@ -117,7 +117,8 @@ def _convert(kind: Any, trim: bool = False) -> Convert | None:
         case "struct":
             return _of_struct([(name, _convert(held, trim)) for name, held in kind.children])
         case "list" | "array":
-            return _of_list(_convert(kind.children[0][1], trim))
+            item = _convert(kind.children[0][1], trim)
+            return None if item is None and kind.id == "list" else _of_list(item)
         case "map":
             return _of_map(_convert(kind.children[0][1], trim), _convert(kind.children[1][1], trim))
         case "tuple":
