@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, Literal
 
@@ -149,10 +149,10 @@ class Seen:
     empty: int = 0
     absent: int = 0
 
-    def take(self, record: Mapping[str, Any], identity: Any) -> bool:
-        """Count a record in. False: it was delivered before, at the same mark."""
-        raw = self.field.found(record)
-        value = self.field.read(raw)
+    def take(self, raw: Any, value: Value | None, identity: Callable[[], Any]) -> bool:
+        """Count a record in, by its mark as it was found and read, and by what tells the record from others.
+
+        False: it was delivered before, at the same mark."""
         self.records += 1
         self.absent += raw is MISSING
         if value is None:
@@ -161,7 +161,7 @@ class Seen:
             self.largest = value
         if not self.remember:
             return True
-        held = digest([identity, str(value)])
+        held = digest([identity(), str(value)])
         known = held in self.near or held in self.before
         self.near.pop(held, None)  # so that the latest stand last
         self.near[held] = value

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -284,27 +285,33 @@ class Reading:
         rows, left_out = [], {"older": 0, "again": 0}
         for record in records:
             row = {**record, **kept} if isinstance(record, dict) else {"value": record, **kept}
-            if self._older(row):
-                left_out["older"] += 1
-            elif self.seen is not None and not self.seen.take(row, self._identity(row)):
-                left_out["again"] += 1
-            else:
-                rows.append(row if self.read is None else self.read(row))
+            if self.seen is not None:
+                raw = self.seen.field.found(row)
+                value = self.seen.field.read(raw)
+                if self._outside(value):
+                    left_out["older"] += 1
+                    continue
+                if not self.seen.take(raw, value, partial(self._identity, row)):
+                    left_out["again"] += 1
+                    continue
+            rows.append(row if self.read is None else self.read(row))
         self._check_first(records)
         return rows, left_out
 
     def _older(self, record: Any) -> bool:
-        """Whether a record is outside of what is wanted.
+        """Whether a record is outside of what is wanted."""
+        filter_ = self.wish.filter
+        return filter_ is not None and self._outside(filter_.field.read(filter_.field.found(record)))
+
+    def _outside(self, value: Value | None) -> bool:
+        """Whether the value of a record's mark is outside of what is wanted.
 
         Where the vendor sees to the lower end, its word is taken, but for rows that would be there twice.
         """
         filter_ = self.wish.filter
-        if filter_ is None or self.place.window is None:
+        if filter_ is None or value is None or self.place.window is None:
             return False
         since, until = self.place.window
-        value = filter_.field.read(filter_.field.found(record))
-        if value is None:
-            return False
         if since is not None and comparable(value, since) and value < since:
             if not filter_.lower:
                 self._tell_older()
