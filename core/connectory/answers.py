@@ -16,9 +16,21 @@ from connectory.spec.places import MISSING
 from connectory.spec.words import Place
 
 _BOM = b"\xef\xbb\xbf"
+_FLOAT_DIGITS = 15  # that every float holds (IEEE 754 binary64)
+
+
+def _number(text: str) -> float | Decimal:
+    """A fraction as a float where that is the very number, else as a Decimal."""
+    number = float(text)
+    if len(text) <= _FLOAT_DIGITS:
+        return number
+    exact = Decimal(text)
+    return number if Decimal(repr(number)) == exact else exact
+
+
 _decode_json = msgspec.json.Decoder().decode
 _decode_json_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
-_decode_json_precisely = msgspec.json.Decoder(float_hook=lambda text: _number(text)).decode
+_decode_json_precisely = msgspec.json.Decoder(float_hook=_number).decode
 
 
 _ESCAPES = re.compile(
@@ -68,18 +80,6 @@ def decode_answer(response: Response, read: Callable[[bytes], Any]) -> Answer:
         return Answer(response, read(response.body))
     except (ValueError, RecursionError) as why:
         return Answer(response, None, str(why) or type(why).__name__)
-
-
-_FLOAT_DIGITS = 15  # that every float holds (IEEE 754 binary64)
-
-
-def _number(text: str) -> float | Decimal:
-    """A fraction as a float where that is the very number, else as a Decimal."""
-    number = float(text)
-    if len(text) <= _FLOAT_DIGITS:
-        return number
-    exact = Decimal(text)
-    return number if Decimal(repr(number)) == exact else exact
 
 
 def read_json_precisely(body: bytes) -> Any:

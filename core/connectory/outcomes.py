@@ -81,6 +81,12 @@ def date_of(answer: Answer) -> float | None:
     return _http_date(answer.headers.get("date", ""))
 
 
+def by_our_clock(moment: float, answer: Answer, now: float) -> float:
+    """A moment that an answer tells by the vendor's clock, as one of ours; all in epoch seconds."""
+    sent = date_of(answer)
+    return moment if sent is None else now + moment - sent
+
+
 def _http_date(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)

@@ -13,7 +13,7 @@ from connectory.errors import ArgumentError
 from connectory.limits.budgets import Budget
 from connectory.limits.told import MOST, NOTHING, Told
 from connectory.operation import Arguments, Plan
-from connectory.outcomes import date_of, find_moment
+from connectory.outcomes import by_our_clock, find_moment
 from connectory.plugins.kinds import Codec, PageRequest
 from connectory.spec.expressions import ExpressionFault
 from connectory.spec.language import Learn
@@ -92,7 +92,7 @@ class Teller:
             seconds = _number(place, answer)
             return None if seconds is None else now + seconds
         moment = find_moment(place, answer, self.codecs)
-        return None if moment is None else now + moment - (date_of(answer) or now)
+        return None if moment is None else by_our_clock(moment, answer, now)
 
 
 NO_TELLER: Final = Teller({}, {})

@@ -15,7 +15,7 @@ from connectory.answers import Answer, find, to_number
 from connectory.auth.tokens import Token as KeptToken
 from connectory.errors import BadAnswer, ConnectoryError, Denied, PluginError
 from connectory.messages import Request, encode_query
-from connectory.outcomes import date_of, find_moment
+from connectory.outcomes import by_our_clock, find_moment
 from connectory.plugins.kinds import AuthKind, Codec
 from connectory.request import cookie_header
 from connectory.secrets import Hidden, Secret
@@ -158,11 +158,11 @@ def _end_of(lifetime: Lifetime, answer: Answer, codecs: Mapping[str, Codec], now
     if lifetime.seconds is not None:
         seconds = to_number(find(lifetime.seconds, answer))
         return None if seconds is None else now + seconds
-    moment = find_moment(lifetime.until, answer, codecs) if lifetime.until is not None else None
     if lifetime.jwt:
         moment = _jwt_end(token)
-    sent = date_of(answer)
-    return moment if moment is None or sent is None else now + moment - sent
+    else:
+        moment = find_moment(lifetime.until, answer, codecs) if lifetime.until is not None else None
+    return None if moment is None else by_our_clock(moment, answer, now)
 
 
 def _jwt_end(token: str) -> float | None:

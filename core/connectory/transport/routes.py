@@ -106,7 +106,6 @@ class Routes:
         self.pid = os.getpid()
         self._options = options
         self._lock = threading.Lock()
-        self._trust: ssl.SSLContext | None = None
         self._by_origin: dict[tuple[str, str, int], Route] = {}
         self._managers: dict[tuple[str, bool], PoolManager] = {}
 
@@ -142,9 +141,7 @@ class Routes:
         return Route(manager, pool, via, forwarded=bool(proxy) and scheme == "http")
 
     def _manager(self, proxy: str, secure: bool) -> PoolManager:
-        if secure and self._trust is None:
-            self._trust = trust()
-        context = self._trust if secure else None
+        context = trust() if secure else None
         common: dict[str, Any] = {"num_pools": 64, "maxsize": self._options.pool_size, "ssl_context": context}
         manager = _proxied(proxy, context, common) if proxy else PoolManager(**common)
         manager.pool_classes_by_scheme = POOLS
