@@ -127,7 +127,8 @@ def _convert(kind: Any, trim: bool = False) -> Convert | None:
 
 
 def _aware(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+    # `replace` takes six times as long
+    return datetime.combine(value, value.time(), UTC) if isinstance(value, datetime) else value
 
 
 def _trimmed(value: Any) -> Any:
