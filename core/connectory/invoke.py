@@ -18,7 +18,7 @@ from connectory.ahead import in_order
 from connectory.answers import Answer, find, read_json
 from connectory.calls import Line, Purpose, purpose_of
 from connectory.delivery.accounts import ItemResult
-from connectory.delivery.batches import Batching, Unwatched, Watch, deliver
+from connectory.delivery.batches import Batching, Unwatched, Watch, as_it_is, deliver
 from connectory.delivery.results import read_results
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing, Rejected
 from connectory.flows import Flow, Moved, answer_of, names_of, read_flow, refuse_raw, results_of
@@ -425,7 +425,7 @@ class Engine:
                 kind=self.registry.batches[operation.batch.use],
                 results=results_of(plan, given, self.settings),
                 read=read_flow if operation.steps else read_results,
-                write=_as_it_is if written else plan.item,
+                write=as_it_is if written else plan.item,
                 fields=fields,
                 identity=identifying_paths(self.spec.types, fields),
                 send=take_steps if operation.steps else send,
@@ -440,10 +440,6 @@ class Engine:
             ),
             items,
         )
-
-
-def _as_it_is(item: Any) -> Any:
-    return item
 
 
 def _read_exactly(body: bytes) -> Any:

@@ -140,6 +140,11 @@ def deliver(batching: Batching, items: Iterable[Any]) -> Iterator[ItemResult | C
         raise broken[0]
 
 
+def as_it_is(item: Any) -> Any:
+    """Writes items that were checked and written before."""
+    return item
+
+
 def _until_broken(items: Iterable[Any], broken: list[Exception]) -> Iterator[Any]:
     try:
         yield from items
@@ -192,6 +197,9 @@ def _drain(invalid: list[ItemResult]) -> Iterator[ItemResult]:
 def _checked(batching: Batching, items: Iterable[Any], invalid: list[ItemResult]) -> Iterator[tuple[Item, int]]:
     weigh = batching.batch.bytes is not None
     warner = RiseWarner(batching.fields)
+    if batching.write is as_it_is and not (weigh or batching.batch.make_keys or warner.watches):
+        yield from ((Item(row, given, given), 0) for row, given in enumerate(items, 1))
+        return
     for row, given in enumerate(items, 1):
         try:
             wire = batching.write(given)
@@ -220,6 +228,11 @@ class RiseWarner:
     def __init__(self, fields: Mapping[str, Field]) -> None:
         self._watched = [(name, field.rises_with) for name, field in fields.items() if field.rises_with]
         self._last: dict[tuple[str, Any], Any] = {}
+
+    @property
+    def watches(self) -> bool:
+        """Whether there is anything to look at."""
+        return bool(self._watched)
 
     def look(self, row: int, wire: Any) -> None:
         """Compare one item with the last of its group."""

@@ -133,6 +133,9 @@ class Sorter:
     def sort(self, rows: Sequence[Row], held: Sequence[int | None] | None = None) -> Sorted:
         """Sort one chunk. `held` are the ids of held rows that these replace; None: rows of the source."""
         seen = self._look(rows)
+        if held is None and not seen.keys and not self._undecided_rows():  # nothing is known of single rows
+            parcels = [Parcel(number, rows[number - 1], wire, None, b"") for number, wire in seen.wires.items()]
+            return Sorted(parcels, seen.fates, {}, seen.hashes, {}, {}, {})
         known = list(dict.fromkeys(seen.keys.values()))
         accepted = self.journal.accepted(known) if known else {}
         kept = self.journal.held_under(known) if known and self.journal.count_held() else {}
@@ -171,17 +174,19 @@ class Sorter:
     def _waits_for_a_decision(self, row: Row) -> bool:
         """Whether a row that nothing tells apart is the same as one whose answer was lost before this start, and that
         may not be sent twice."""
+        undecided = self._undecided_rows()
+        if not undecided or undecided[kept := keepable(row)] <= 0:
+            return False
+        undecided[kept] -= 1
+        return True
+
+    def _undecided_rows(self) -> Counter[bytes]:
+        """Rows without a key whose answer was lost before this start, and how often each may still come."""
         if self._undecided is None:
             once = not self.courier.plan.repeatable and self.journal.count_held() > 0
             held = self.journal.held() if once else ()
             self._undecided = Counter(one.row for one in held if one.key is None and one.word == "unknown")
-        if not self._undecided:
-            return False
-        kept = keepable(row)
-        if self._undecided[kept] <= 0:
-            return False
-        self._undecided[kept] -= 1
-        return True
+        return self._undecided
 
     def _look(self, rows: Sequence[Row]) -> _Seen:
         """Each row by itself: its key, and what is sent of it or why it cannot be."""
