@@ -24,6 +24,7 @@ import attrs
 import yaml
 
 from benchmarks.measuring import HERE, settings, vendor
+from benchmarks.pushing import write_purchases
 from benchmarks.starting import large_spec
 
 KEPT: Final = HERE / "guard.json"
@@ -87,6 +88,7 @@ def pairs(address: str) -> Mapping[str, Pair]:
     spec = Path("specs/large.yaml")
     return {
         "jsonl": Pair(_sync("jsonl"), _hand("to_jsonl", base, "records.jsonl")),
+        "12traits": Pair(_sync("12traits"), _hand("to_12traits", base, "purchases.parquet")),
         "calls": Pair(lambda: _script(Path("calls.py"), "bench", number), _hand("calls", base, number)),
         "calls-limited": Pair(lambda: _script(Path("calls.py"), "limited", number), _hand("calls", base, number)),
         "spec": Pair(_load(spec), lambda: yaml.load(spec.read_bytes(), yaml.CSafeLoader)),
@@ -121,7 +123,8 @@ def project(address: str) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="connectory-guard-") as folder:
         place = shutil.copytree(HERE / "project", Path(folder, "project"))
         os.chdir(place)
-        for connector in ("bench", "limited"):
+        write_purchases(place / "purchases.parquet", RECORDS)
+        for connector in ("bench", "limited", "12traits"):
             os.environ |= settings(f"{address}/{RECORDS}/0", connector)
         os.environ |= {"HOME": folder} | {f"XDG_{name}_HOME": f"{folder}/{name}" for name in ("STATE", "CACHE")}
         try:
