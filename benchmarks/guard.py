@@ -48,7 +48,8 @@ class Pair:
 def _script(file: Path, *words: str) -> None:
     before, sys.argv = sys.argv, [str(file), *words]
     try:
-        runpy.run_path(str(file), run_name="__main__")
+        with contextlib.redirect_stdout(io.StringIO()):
+            runpy.run_path(str(file), run_name="__main__")
     finally:
         sys.argv = before
 
