@@ -242,15 +242,16 @@ def test_a_replace_removes_partitions_that_are_gone(tmp_path: Path) -> None:
 # Kills and faults.
 
 
+@pytest.mark.parametrize("most", [2, 100])
 @pytest.mark.parametrize("step", range(1, 8))
 def test_a_replace_killed_at_any_step_of_its_end_is_completed(
-    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, step: int, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "ROWS_PER_PART", 2)
+    monkeypatch.setattr(files, "ROWS_PER_PART", most)
     name = "p-{{ part }}.jsonl"
     write(tmp_path, name, [{"id": number} for number in range(7)], mode="replace", run="first")
     steps = iter(range(100))
-    real: dict[str, Any] = {"replace": os.replace, "fsync": os.fsync}
+    real: dict[str, Any] = {"replace": os.replace, "fsync": os.fsync, "link": os.link}
 
     class Killed(BaseException):
         pass
@@ -278,6 +279,29 @@ def test_a_replace_killed_at_any_step_of_its_end_is_completed(
     ids = [json.loads(line)["id"] for file in found(tmp_path) for line in (tmp_path / file).read_text().split()]
     assert ids == [10, 11, 12]
     assert not list((tmp_path / "_connectory").glob("*.making"))
+
+
+@pytest.mark.parametrize("fault", ["link", "chmod"])
+def test_where_a_file_cannot_have_two_names_it_is_copied_or_stays_as_it_was(
+    tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **how: Any) -> None:
+        raise OSError(95, "not supported")
+
+    with closing(opened(tmp_path, "p.jsonl")) as destination:
+        destination.write([{"id": 1}, {"id": 2}], b"two")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, fault, refuse)
+            if fault == "link":
+                destination.finish(b"whole")
+            else:
+                with pytest.raises(DestinationError, match="not supported"):
+                    destination.finish(b"whole")
+    if fault == "chmod":
+        with closing(opened(tmp_path, "p.jsonl")) as again:
+            assert state_of(again) == b"two"
+            again.finish(b"whole")
+    assert (tmp_path / "p.jsonl").read_text() == '{"id":1}\n{"id":2}\n'
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:

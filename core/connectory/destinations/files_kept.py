@@ -176,12 +176,13 @@ class Keeper:
         path.unlink()
         try:
             os.link(self._working_path, path)
-            path.chmod(rights)
         except OSError:
-            with self._working_path.open("rb") as rows, path.open("wb") as file:
+            with self._working_path.open("rb") as rows, path.open("xb") as file:
                 shutil.copyfileobj(rows, file)
                 file.flush()
                 os.fsync(file.fileno())
+        else:
+            path.chmod(rights)
 
     def new_path(self) -> Path:
         """Where a file may be made; it does not count, and is removed at the next start unless it was moved."""
