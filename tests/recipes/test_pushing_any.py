@@ -24,7 +24,7 @@ from connectory.errors import ConnectoryError, Denied, Rejected, UnknownOutcome
 from connectory.messages import Headers, Response
 from connectory.plugins.builtin import connectory_batches
 from connectory.recipes.pushing.push import Push
-from connectory.recipes.pushing.rows import Keys, Sorter
+from connectory.recipes.pushing.rows import Keys, Sorter, pack_rows, unpack_rows
 from connectory.recipes.state import Run, State
 from connectory.spec.language import Batch, Results
 from connectory.spec.places import parse_path
@@ -201,3 +201,18 @@ def test_every_row_ends_as_if_it_had_gone_alone_or_is_known_to_be_unknown(
         assert unknown <= vendor.unsure
         assert set(vendor.taken.values()) <= {1}
         assert vendor.unsure <= unknown, "every row whose answer was lost is unknown"
+
+
+@given(
+    rows=st.lists(
+        st.dictionaries(st.sampled_from("abc$"), st.integers() | st.floats(allow_nan=False) | st.text() | st.dates())
+        | st.lists(st.integers(), max_size=2)
+        | st.integers()
+        | st.text(max_size=2)
+    ),
+    held=st.booleans(),
+)
+def test_rows_of_any_kind_are_found_again_as_they_were_kept(rows: list[Any], held: bool) -> None:
+    ids = [None if number % 2 else number for number, _ in enumerate(rows)] if held else None
+    back, replaced = unpack_rows(pack_rows(rows, ids))
+    assert (list(back), replaced) == (rows, ids)

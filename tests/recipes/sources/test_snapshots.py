@@ -69,6 +69,9 @@ def test_a_file_that_was_tampered_with_is_no_snapshot(tmp_path: Path) -> None:
         path.write_bytes(whole[:-cut])
         with pytest.raises(SourceError, match="read everything anew with --full-refresh"):
             list(read_rows(path, (0, 0), 5))
+    path.write_bytes(whole[: whole.index(b"\n") + 1] + b"\xff" * 20)
+    with pytest.raises(SourceError, match="it ends too early"):
+        list(read_rows(path, (0, 0), 5))
     path.write_text("hello\n")
     with pytest.raises(SourceError, match="this is not what a run kept"):
         list(read_rows(path, (0, 0), 5))

@@ -289,7 +289,7 @@ def _or_text(value: Any) -> Any:
 def pack_rows(rows: Sequence[Row], held: Sequence[int | None] | None) -> bytes:
     """Rows as they are kept while they are under way, with the ids of the held rows that they replace: by columns where
     all rows of the source have the same, else as JSON."""
-    names = tuple(rows[0]) if rows else ()
+    names = tuple(rows[0]) if {dict}.issuperset(map(type, rows)) and rows else ()
     if held is None and names and {names}.issuperset(map(tuple, rows)):
         with suppress(TypeError, ValueError):  # what only a text of it can be kept of
             return pack([names, *zip(*map(_values, rows), strict=True)])

@@ -154,11 +154,15 @@ def read_rows(path: Path, place: Place, size: int) -> Iterator[tuple[list[dict[s
         raise SourceError(f"{path}: this is not what a run kept; read everything anew with --full-refresh")
     at, skip = place
     try:
+        most = path.stat().st_size
         with path.open("rb") as file:
             at = max(at, len(file.readline()))
             file.seek(at)
             while length := file.read(_LENGTH):
-                packed = file.read(int.from_bytes(length, "big"))
+                wanted = int.from_bytes(length, "big")
+                packed = file.read(min(wanted, most))
+                if len(packed) < wanted:
+                    raise ValueError("it ends too early")
                 rows = [dict(zip(heading.names, row, strict=True)) for row in zip(*unpack(packed), strict=True)]
                 for start in range(skip, len(rows), size):
                     some = rows[start : start + size]
