@@ -127,6 +127,20 @@ def test_a_vendor_who_tells_what_is_left_is_believed_at_once(blocks: Blocks, fil
     assert isinstance(blocks.try_acquire((WIDE,), Ticket(), 20.0), Wait)
 
 
+def test_what_one_call_is_told_ends_the_blocks_of_others(blocks: Blocks, clock: SetClock) -> None:
+    """Another operation's block, and one of the same operation that was taken while the telling call was under way."""
+    calls, other = Budget("calls", "calls", WIDE.windows), Budget("other", "other", WIDE.windows)
+    lone = blocks.try_acquire((calls,), Ticket(), 20.0)
+    assert isinstance(lone, Lease)
+    for budgets in [(calls, other), (calls,)]:
+        for _ in range(10):
+            call(blocks, *budgets)
+    blocks.release(lone, 0.0, {"calls": Told(left=1, reset=clock.now() + 30)})
+    call(blocks, calls, other)
+    assert isinstance(blocks.try_acquire((calls,), Ticket(), 20.0), Wait)
+    assert isinstance(blocks.try_acquire((calls, other), Ticket(), 20.0), Wait)
+
+
 def test_a_hold_ends_the_block(blocks: Blocks, clock: SetClock) -> None:
     for _ in range(10):
         call(blocks, WIDE)

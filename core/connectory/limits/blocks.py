@@ -118,9 +118,12 @@ class Blocks:
         self._ledger.withdraw(ticket)
 
     def release(self, lease: Lease, linger: float = 0.0, told: Mapping[str, Told] = NOTHING) -> None:
+        self._told.update(told)
+        for name in told:
+            self.give_back(name)  # less may be left than the blocks are of, whoever took them
         with self._lock:
             block = self._busy.pop(lease.id, None)
-            if block is not None and not (linger or told or self._is_over(block)):
+            if block is not None and not (linger or self._is_over(block)):
                 block.touched = True
                 self._idle.setdefault(block.key, []).append(block)
                 return
@@ -221,7 +224,6 @@ class Blocks:
     def _end(self, block: _Block, linger: float = 0.0, told: Mapping[str, Told] = NOTHING) -> None:
         """Give a block back; the ledger counts what was used of it."""
         costs = {}
-        self._told.update(told)
         for budget in block.key:
             said = told.get(budget.key, _NOBODY)
             last = budget.cost if said.cost is None else said.cost
