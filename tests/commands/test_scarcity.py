@@ -46,7 +46,7 @@ def stocked(shop: Shop, project: Path) -> Shop:
     [
         ("push", resource.RLIMIT_NOFILE, 11),
         ("push", resource.RLIMIT_FSIZE, 4096),
-        ("files", resource.RLIMIT_NOFILE, 10),
+        ("files", resource.RLIMIT_NOFILE, 9),
         ("files", resource.RLIMIT_FSIZE, 20_000),
         ("table", resource.RLIMIT_NOFILE, 7),
         ("table", resource.RLIMIT_FSIZE, 4096),

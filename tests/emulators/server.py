@@ -53,6 +53,7 @@ class Emulator(ABC):
     _faults: list[Fault] = attrs.field(init=False, factory=list)
     _holds: list[tuple[re.Pattern[str], threading.Event]] = attrs.field(init=False, factory=list)
     _present: int = attrs.field(init=False, default=0)
+    _held: int = attrs.field(init=False, default=0)  # of those, whole and kept waiting by `hold`
     _admitted: int = attrs.field(init=False, default=0)
     _tally: threading.Condition = attrs.field(init=False, factory=threading.Condition)
     _state: threading.RLock = attrs.field(init=False, factory=threading.RLock)
@@ -188,6 +189,12 @@ class Emulator(ABC):
             if not self._tally.wait_for(lambda: self._present >= count, timeout):
                 raise TimeoutError(f"{self._present} in flight, expected {count}")
 
+    def wait_held(self, count: int, timeout: float = 10.0) -> None:
+        """Return when `count` requests have come whole and are kept by `hold`. Raises TimeoutError."""
+        with self._tally:
+            if not self._tally.wait_for(lambda: self._held >= count, timeout):
+                raise TimeoutError(f"{self._held} are held, expected {count}")
+
     def close_idle(self) -> None:
         """Cut the kept-alive connections that carry no request now, as servers do after some quiet time."""
         if self._listener is not None:
@@ -229,8 +236,8 @@ class Emulator(ABC):
     def _work(self, ask: Ask) -> tuple[Answer | None, int | None]:
         with self._state:
             events = [event for pattern, event in self._holds if pattern.search(ask.route)]
-        for event in events:
-            event.wait()
+        if events:
+            self._detain(events)
         if self.delay > 0:
             WALL.sleep(self.delay)
         with self._state:
@@ -241,6 +248,15 @@ class Emulator(ABC):
             if fault is None:
                 return truth, None
             return (truth, fault.part) if fault.part is not None else (fault.answer, None)
+
+    def _detain(self, events: list[threading.Event]) -> None:
+        with self._tally:
+            self._held += 1
+            self._tally.notify_all()
+        for event in events:
+            event.wait()
+        with self._tally:
+            self._held -= 1
 
     def _truth(self, ask: Ask) -> Answer:
         try:

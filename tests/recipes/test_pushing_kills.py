@@ -165,7 +165,7 @@ def test_a_request_that_was_at_the_vendors_when_the_process_died_is_unknown(tmp_
     with TwelveTraits() as vendor, pushing("logins", tmp_path, vendor, vendor.api_key, 1500) as pusher:
         with vendor.hold("POST"):
             child = pusher.start()
-            vendor.wait_in_flight(1)
+            vendor.wait_held(1)  # with all of its body, so that the vendor takes it all the same
             os.kill(child, signal.SIGKILL)
             pusher.wait()
         pusher.start()
