@@ -26,7 +26,6 @@ from filelock import FileLock, Timeout
 from connectory.delivery.journalfile import JournalError, connect, create, prepare_folder, unusable
 from connectory.progress import Progress
 
-NOTHING: Final[Mapping[int, Any]] = {}
 _STEPS: Final = "steps"  # the note of how far a flow in flight has come
 _MANY: Final = 500  # values in one statement; SQLite allows 999 in its oldest builds
 
@@ -224,7 +223,7 @@ class Journal:
             self._write_chunk(db)
             db.execute("INSERT INTO flight VALUES (?)", (_encode(rows).decode(),))
 
-    def come_back(self, outcomes: Mapping[int, Outcome] = NOTHING) -> None:
+    def come_back(self, outcomes: Mapping[int, Outcome] | None = None) -> None:
         """No request is in flight any more, and this became of rows, by their numbers (from 1) in the chunk."""
         with self._step() as db:
             db.execute("DELETE FROM flight")

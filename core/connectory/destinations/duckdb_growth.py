@@ -18,6 +18,10 @@ from connectory.destinations.columns import (
     sql_type,
 )
 
+# Types of single values that a cast alone makes, and the column in which the others are worked out.
+_CAST: Final = frozenset({columns.SMALL, columns.BIGINT, columns.HUGEINT, columns.DOUBLE, columns.DECIMAL})
+_BESIDE: Final = "_connectory_beside"
+
 
 def settle(have: Tree, declared: Tree) -> Tree:
     """The type of a column that is there and was declared.
@@ -132,7 +136,3 @@ def _conversion(table: str, name: str, old: Tree, new: Tree) -> Iterator[str]:
     yield f"UPDATE {table} SET {_BESIDE} = {value}"
     yield f"ALTER TABLE {table} ALTER COLUMN {name} SET DATA TYPE {kind} USING {_BESIDE}"
     yield f"ALTER TABLE {table} DROP COLUMN {_BESIDE}"
-
-
-_CAST: Final = frozenset({columns.SMALL, columns.BIGINT, columns.HUGEINT, columns.DOUBLE, columns.DECIMAL})
-_BESIDE: Final = "_connectory_beside"

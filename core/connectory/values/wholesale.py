@@ -58,12 +58,7 @@ class Wholesale:
             msgspec.convert(rows, list[self.shape])  # type: ignore[name-defined]
             _encode(rows)  # no text may hold half a character
             return [self._finished(row) for row in rows] if self.rest else rows
-        except (
-            TypeError,
-            ValueError,
-            OverflowError,
-            RecursionError,
-        ):  # faults of values and of msgspec are ValueErrors
+        except (TypeError, ValueError, OverflowError, RecursionError):  # ValueFault and msgspec's own are ValueErrors
             return None
 
     def _finished(self, row: Mapping[str, Any]) -> Mapping[str, Any]:

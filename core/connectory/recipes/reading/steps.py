@@ -168,7 +168,7 @@ class Reading:
         self._learn_clock(page)
         if trail.progress is not None:  # on the way to the list
             self._move(trail=trail)
-            yield Part(dear=True)
+            yield Part(waits=False)
             return
         records = self._not_again(page.records)
         if self.wish.options.recurse:
@@ -196,7 +196,7 @@ class Reading:
         self._move(pending=[*done.left, *pending[AT_ONCE:]])
         if rows or done.refused or len(done.left) < min(len(pending), AT_ONCE):
             refused = [self._refused(one) for one in done.refused]
-            yield Part(rows, left_out=left_out, refused=refused, dear=True)
+            yield Part(rows, left_out=left_out, refused=refused, waits=False)
         if done.stopped is not None:
             raise done.stopped
 

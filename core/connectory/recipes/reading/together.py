@@ -22,13 +22,13 @@ LONGEST: Final = 0.1  # seconds that rows wait for others
 
 @attrs.frozen
 class Part:
-    """What one step of a read gave; see `Chunk`. A `dear` one is not kept waiting."""
+    """What one step of a read gave; see `Chunk`. One that `waits` may be kept together with those that follow."""
 
     rows: Sequence[Any] = ()
     pages: int = 0
     left_out: Mapping[str, int] = attrs.Factory(dict)
     refused: Sequence[Problem] = ()
-    dear: bool = False
+    waits: bool = True
 
 
 @attrs.define
@@ -48,7 +48,7 @@ class Together:
             self._since = now
         self.parts.append(part)
         self._rows += len(part.rows)
-        return part.dear or self._rows >= self.most or self.most == 1 or now - self._since >= LONGEST
+        return not part.waits or self._rows >= self.most or self.most == 1 or now - self._since >= LONGEST
 
     def take(self) -> Sequence[Part]:
         """All that wait."""
