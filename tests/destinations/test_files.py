@@ -281,6 +281,15 @@ def test_a_replace_killed_at_any_step_of_its_end_is_completed(
     assert not list((tmp_path / "_connectory").glob("*.making"))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), {"in": [float("nan")]}], ids=repr)
+def test_a_number_without_end_is_no_null_in_json_lines(tmp_path: Path, value: Any) -> None:
+    with closing(opened(tmp_path, "p.jsonl")) as destination:
+        written = destination.write([{"id": 1, "v": 1.5}, {"id": 2, "v": value}, {"id": 3, "v": None}])
+        destination.finish()
+    assert [(problem.row["id"], problem.field) for problem in written.problems] == [(2, "v")]
+    assert (tmp_path / "p.jsonl").read_text() == '{"id":1,"v":1.5}\n{"id":3,"v":null}\n'
+
+
 @pytest.mark.parametrize("fault", ["link", "chmod"])
 def test_where_a_file_cannot_have_two_names_it_is_copied_or_stays_as_it_was(
     tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch

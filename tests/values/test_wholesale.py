@@ -69,6 +69,7 @@ def one_by_one(write: Callable[[Any], Any], rows: list[Any]) -> list[Any] | None
 )
 @example({"a": ("float", False, False)}, False, [{"a": math.nan}])
 @example({"a": ("float", False, False)}, False, [{"a": Decimal("NaN")}])
+@example({"a": ("str", True, False)}, False, [{"a": "half \ud800"}])
 @example({"a": ("list of int16", True, False)}, False, [{"a": None}])
 @pytest.mark.filterwarnings("ignore")
 def test_all_at_once_says_what_each_by_itself_says(

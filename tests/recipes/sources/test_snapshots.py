@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connectory.errors import SourceError
@@ -33,6 +33,7 @@ VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.di
 
 
 @settings(max_examples=50)
+@example([[datetime(2026, 5, 20, tzinfo=timezone(timedelta(hours=5, minutes=30))), None]])
 @given(st.lists(st.lists(VALUES, max_size=5) | st.lists(st.none() | st.dates()) | st.lists(st.decimals()), max_size=3))
 def test_any_column_comes_back_with_every_type(columns: list[list[Any]]) -> None:
     assert typed(unpack(pack(columns))) == typed(columns)
