@@ -43,7 +43,9 @@ from connectory.secrets import Hidden, Redactor
 from connectory.sink import Sink
 from connectory.spec.language import Errors, Token
 from connectory.spending import NO_TELLER, Teller
-from connectory.transport import Transport, TransportFailure, follow
+from connectory.transport.client import Transport
+from connectory.transport.failures import TransportFailure
+from connectory.transport.redirects import follow
 
 log = logging.getLogger("connectory")
 

@@ -41,7 +41,8 @@ from connectory.spec.load import Loaded, load_spec, read_discovered
 from connectory.spec.typeexpr import Scalar
 from connectory.spec.words import Setting
 from connectory.spending import Teller
-from connectory.transport import Transport, TransportOptions, UrllibTransport
+from connectory.transport.client import Transport, UrllibTransport
+from connectory.transport.options import TransportOptions
 from connectory.values.codecs import BUILT_IN
 from connectory.values.texts import parse_text
 from connectory.values.writing import ValueFault, Writers

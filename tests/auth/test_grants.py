@@ -20,7 +20,7 @@ from connectory import Denied, Failed, Parts, SpecError
 from connectory.auth.rotation import Rotation
 from connectory.clock import ManualClock
 from connectory.login import log_in_by_device, log_in_by_page
-from connectory.transport import UrllibTransport
+from connectory.transport.client import UrllibTransport
 from emulators.exchange import Answer, Ask
 from engine.conftest import Connecting, Vendor, clock, connecting, parts, vendor
 

@@ -14,7 +14,7 @@ from connectory.auth.tokens import TokenStore
 from connectory.clock import ManualClock
 from connectory.limits.memory import MemoryLedger
 from connectory.recipes.sync import run_recipe
-from connectory.transport import UrllibTransport
+from connectory.transport.client import UrllibTransport
 from emulators.exchange import Answer, Ask
 from engine.conftest import Vendor
 

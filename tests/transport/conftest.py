@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from connectory.transport import TransportOptions, UrllibTransport
+from connectory.transport.client import UrllibTransport
+from connectory.transport.options import TransportOptions
 
 Serving = Callable[..., ssl.SSLContext]
 

@@ -15,7 +15,9 @@ import pytest
 
 from connectory.clock import ManualClock
 from connectory.messages import Request
-from connectory.transport import TransportFailure, TransportOptions, UrllibTransport
+from connectory.transport.client import UrllibTransport
+from connectory.transport.failures import TransportFailure
+from connectory.transport.options import TransportOptions
 from servers.fault_server import (
     FaultServer,
     Step,

@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 
 from connectory.clock import ManualClock
 from connectory.messages import Request
-from connectory.transport import Kind, TransportFailure, TransportOptions, UrllibTransport
+from connectory.transport.client import UrllibTransport
+from connectory.transport.failures import Kind, TransportFailure
+from connectory.transport.options import TransportOptions
 from servers.fault_server import (
     FaultServer,
     Step,

@@ -13,7 +13,7 @@ from servers.fault_server import FaultServer, answer, serve
 SCRIPT = """
 import os, sys
 from connectory.messages import Request
-from connectory.transport import UrllibTransport
+from connectory.transport.client import UrllibTransport
 
 transport = UrllibTransport()
 
@@ -47,7 +47,7 @@ def test_a_fork_shares_no_connection_with_its_parent() -> None:
 
 
 def test_importing_it_costs_urllib3_and_little_more() -> None:
-    script = "import connectory.transport, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    script = "import connectory.transport.client, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     heavy = {"jinja2", "msgspec", "cattrs", "yaml", "pyarrow", "duckdb", "click", "rich", "sqlite3", "asyncio"}

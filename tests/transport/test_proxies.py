@@ -10,7 +10,9 @@ import pytest
 
 from connectory.errors import SettingError
 from connectory.messages import Request
-from connectory.transport import TransportFailure, TransportOptions, UrllibTransport
+from connectory.transport.client import UrllibTransport
+from connectory.transport.failures import TransportFailure
+from connectory.transport.options import TransportOptions
 from connectory.transport.routes import proxy_for
 from servers.fault_server import (
     FaultServer,

@@ -13,7 +13,7 @@ import vcr
 
 from connectory.messages import Request
 from connectory.multipart import Multipart
-from connectory.transport import UrllibTransport
+from connectory.transport.client import UrllibTransport
 from servers.fault_server import FaultServer, answer, chunked, serve
 
 BODY = json.dumps({"records": list(range(500))}).encode()

@@ -8,7 +8,11 @@ import pytest
 
 from connectory.errors import InputError
 from connectory.messages import Headers, Request, Response
-from connectory.transport import TransportFailure, TransportOptions, UrllibTransport, follow, is_loopback
+from connectory.transport.client import UrllibTransport
+from connectory.transport.failures import TransportFailure
+from connectory.transport.options import TransportOptions
+from connectory.transport.redirects import follow
+from connectory.transport.sanity import is_loopback
 
 CANARY = "s3cr3tcanary"
 

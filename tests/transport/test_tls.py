@@ -14,7 +14,8 @@ import trustme
 
 from connectory.errors import SettingError
 from connectory.messages import Request
-from connectory.transport import TransportFailure, UrllibTransport
+from connectory.transport.client import UrllibTransport
+from connectory.transport.failures import TransportFailure
 from servers.fault_server import FaultServer, Step, answer, read_request, reset, send, serve
 
 from .conftest import Serving
@@ -127,7 +128,8 @@ def test_plain_http_needs_no_certificates() -> None:
         "import ssl\n"
         "ssl.create_default_context = None\n"
         "from connectory.messages import Request\n"
-        "from connectory.transport import TransportFailure, UrllibTransport\n"
+        "from connectory.transport.client import UrllibTransport\n"
+        "from connectory.transport.failures import TransportFailure\n"
         "try: UrllibTransport().send(Request('GET', 'http://127.0.0.1:1'))\n"
         "except TransportFailure as found: print(found.kind)\n"
     )

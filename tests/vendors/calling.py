@@ -13,7 +13,7 @@ import yaml
 
 from connectory import Connector, Request, Response
 from connectory.records import Records
-from connectory.transport import UrllibTransport
+from connectory.transport.client import UrllibTransport
 from emulators.exchange import Exchange
 
 FOLDER = Path(__file__).parent

@@ -10,15 +10,18 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
-import filelock
 import msgspec
 import platformdirs
 
 from connectory.clock import Clock
 from connectory.private_files import make_private_folder, read_private_file, write_private_file
 from connectory.secrets import Secret
+
+if TYPE_CHECKING:
+    import filelock
 
 log = logging.getLogger("connectory")
 
@@ -199,6 +202,8 @@ class TokenStore:
 
     def _open_lock(self, digest: str) -> filelock.BaseFileLock | None:
         """The lock between processes, which the system frees when its holder dies. None without a usable folder."""
+        import filelock  # here, since many calls need no login
+
         try:
             make_private_folder(self._place())
             return filelock.FileLock(self._place() / f"{digest}.lock", mode=0o600)
@@ -207,6 +212,8 @@ class TokenStore:
             return None
 
     def _try(self, lock: filelock.BaseFileLock) -> bool:
+        import filelock
+
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:

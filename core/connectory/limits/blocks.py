@@ -18,16 +18,18 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from connectory.clock import Clock, SystemClock
 from connectory.limits.budgets import NO_RESTRAINT, Budget
-from connectory.limits.forecast import History
 from connectory.limits.ledger import Lease, Ledger, Spent, Ticket, Wait
 from connectory.limits.sqlite import SqliteLedger, usual_path
 from connectory.limits.told import NOTHING, Told
+
+if TYPE_CHECKING:
+    from connectory.limits.forecast import History
 
 LONGEST: Final = 1.0  # seconds that a block is used
 _LOOK_EVERY: Final = LONGEST / 4  # seconds between two looks for blocks that nobody uses

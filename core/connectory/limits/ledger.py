@@ -13,15 +13,17 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
 from connectory.clock import Clock
 from connectory.errors import ConnectoryError, LimitReached
 from connectory.limits.budgets import DAY, Budget, Window
-from connectory.limits.forecast import History
 from connectory.limits.told import NOTHING, Told
+
+if TYPE_CHECKING:
+    from connectory.limits.forecast import History
 
 # A waiter shows at least so often that it is alive; its place is given away when it was silent for TICKET_SECONDS.
 HEARTBEAT_SECONDS: Final = 2.0

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-from filelock import FileLock, Timeout
 
 from connectory.limits.ledger import LedgerError, LedgerWarning
 from connectory.limits.tables import SCHEMA, TABLES, UPGRADE
@@ -83,6 +82,8 @@ def open_file(path: Path, now: float, *, own_folder: bool, broken: Identity | No
 
     `broken` is a file known to be damaged: where it still lies there it is moved aside. Raises LedgerError.
     """
+    from filelock import FileLock  # here, since most calls are of vendors whose limits nobody has to count
+
     try:
         _prepare_folder(path.parent, own_folder)
         with FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600, poll_interval=_LOOK_EVERY):
@@ -95,14 +96,14 @@ def open_file(path: Path, now: float, *, own_folder: bool, broken: Identity | No
             except Broken:
                 _begin_blind(path, now)
                 return _connect(path)
-    except (OSError, Timeout, sqlite3.Error) as why:
+    except (OSError, sqlite3.Error) as why:
         raise unusable(path, why) from why
 
 
 def unusable(path: Path | str, why: Exception) -> LedgerError:
     """Limits fail safe: without a ledger no call is made."""
     reason = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
-    if isinstance(why, Timeout) or "locked" in reason:
+    if isinstance(why, TimeoutError) or "locked" in reason:
         reason = f"another process has kept it locked for {BUSY_SECONDS:g} s"
     return LedgerError(f"the ledger of limits at {path} cannot be used: {reason}. No call is made without it")
 

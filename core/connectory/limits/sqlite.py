@@ -10,15 +10,13 @@ import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import platformdirs
 
 from connectory.clock import Clock, SystemClock
 from connectory.limits.accounts import Account, Lack, open_account
 from connectory.limits.budgets import Budget
-from connectory.limits.forecast import History
-from connectory.limits.histories import read_history
 from connectory.limits.instants import Instant, read_instant
 from connectory.limits.learning import take_in
 from connectory.limits.ledger import LONGEST_HOLD, Lease, LedgerError, LedgerWarning, Spent, Ticket, Wait
@@ -26,6 +24,9 @@ from connectory.limits.ledgerfile import Opened, identity_of, is_broken, open_fi
 from connectory.limits.restrained import all_restrained, open_restrained
 from connectory.limits.tables import TABLES
 from connectory.limits.told import NOTHING, Told
+
+if TYPE_CHECKING:
+    from connectory.limits.forecast import History
 
 _SWEEP_EVERY: Final = 1000  # releases between two looks for accounts that nobody needs any more
 _SWEEP_MOST: Final = 100
@@ -125,6 +126,8 @@ class SqliteLedger:
         return self._run(work, keep=False)
 
     def history(self, budget: Budget) -> History:
+        from connectory.limits.histories import read_history
+
         def work(opened: Opened, instant: Instant) -> History:
             return read_history(open_account(opened.db, budget, instant, opened.blind))
 

@@ -33,7 +33,8 @@ from connectory.testing.faults.subjects import FIVE, Subject
 from connectory.testing.recorded.files import with_files
 from connectory.testing.recorded.outcome import perform
 from connectory.testing.recorded.replaying import stand_in_settings
-from connectory.transport import TransportOptions, UrllibTransport
+from connectory.transport.client import UrllibTransport
+from connectory.transport.options import TransportOptions
 
 PAGE: Final = 3  # records a page, where the spec says a largest one
 RECORDS: Final = 8  # three pages of them

@@ -19,7 +19,8 @@ from vcr.record_mode import RecordMode
 
 from connectory.testing.recorded.cassettes import Exchange
 from connectory.testing.recorded.matching import Asked, Mismatch, compare, kept_headers
-from connectory.transport import TransportOptions, UrllibTransport
+from connectory.transport.client import UrllibTransport
+from connectory.transport.options import TransportOptions
 
 logging.getLogger("vcr").setLevel(logging.WARNING)  # below that its log spells out requests and answers, secrets too
 

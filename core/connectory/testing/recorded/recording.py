@@ -49,7 +49,9 @@ from connectory.testing.recorded.outcome import error_said, perform
 from connectory.testing.recorded.player import OTHERS, asked_by, open_cassette
 from connectory.testing.recorded.replaying import numbered_keys, placeholder
 from connectory.testing.recorded.standins import StandIns
-from connectory.transport import TransportOptions, UrllibTransport, is_loopback
+from connectory.transport.client import UrllibTransport
+from connectory.transport.options import TransportOptions
+from connectory.transport.sanity import is_loopback
 
 STAND_INS: Final = "not recorded: its arguments are stand-ins, give them again"
 SANDBOX: Final = "sandbox"
