@@ -52,3 +52,10 @@ def test_importing_it_costs_urllib3_and_little_more() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     heavy = {"jinja2", "msgspec", "cattrs", "yaml", "pyarrow", "duckdb", "click", "rich", "sqlite3", "asyncio"}
     assert not heavy & set(done.stdout.split())
+
+
+def test_reading_a_spec_imports_no_transport() -> None:
+    script = "import connectory.spec.load, sys; print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert not {"urllib3", "http.client", "ssl"} & set(done.stdout.split())

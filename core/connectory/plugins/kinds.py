@@ -19,12 +19,12 @@ from connectory.spec.language import Batch, OutcomeWord, Pager
 from connectory.spec.words import Place, Records, Slot
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class NoOptions:
     """For kinds that take none."""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class AuthKind:
     """A way of signing. `sign(options, request, now)` returns the signed request; `now` is epoch seconds.
 
@@ -36,7 +36,7 @@ class AuthKind:
     about: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class PageRequest:
     """What is particular to one page: values for slots, or a whole next URL.
 
@@ -48,7 +48,7 @@ class PageRequest:
     alone: bool = False
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Page:
     """One page as it came: what was asked, where its records stand, the records, and the answer they stand in."""
 
@@ -58,7 +58,7 @@ class Page:
     answer: Answer
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Turn:
     """A request for one page, as a server sees it.
 
@@ -75,7 +75,7 @@ class Turn:
     shown: Any = None
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Played:
     """The page that a server gives: records `start` to `stop`, and what its answer `says` at which places.
 
@@ -88,7 +88,7 @@ class Played:
     shape: Callable[[Sequence[Any]], Any] | None = None
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class PagerKind:
     """A way of paging. Pure: nothing here does I/O.
 
@@ -111,7 +111,7 @@ class PagerKind:
     play: Callable[[Pager, Turn], Played] | None = None
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class BatchKind:
     """A way of cutting items into calls. `cut(batch, items)` yields lists; `items` come with their size in bytes."""
 
@@ -120,7 +120,7 @@ class BatchKind:
     about: Callable[[Batch], str]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Verdict:
     """What an answer means. `wait` is in seconds from now, `until` in epoch seconds; `limit` names the budget hit."""
 
@@ -130,7 +130,7 @@ class Verdict:
     limit: str | None = None
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class OutcomeKind:
     """A way of judging answers. `judge(options, answer)` returns a Verdict, or None when it has nothing to say."""
 
@@ -139,7 +139,7 @@ class OutcomeKind:
     about: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Codec:
     """How a moment is written. Both raise ValueError in words a user understands.
 
@@ -152,7 +152,7 @@ class Codec:
     zoneless: bool = False
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Format:
     """How a body is written or read: `write(value)` gives bytes, `read(bytes)` a value; ValueError if it is not so.
 
@@ -167,7 +167,7 @@ class Format:
     needs: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Discovered:
     """What a workspace holds: a row for each object (the columns of the family) and types in the spec's own form.
 
@@ -180,7 +180,7 @@ class Discovered:
     pagers: Mapping[str, Mapping[str, int]] = attrs.Factory(dict)
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Discoverer:
     """A way of finding a workspace's own objects. `discover(options, call)`: `call(method, path, query=(), body=None)`
     does one authenticated GET or POST within the limits and returns the decoded answer. `query` is a mapping or pairs,
@@ -196,7 +196,7 @@ def nothing_wrong(_options: Any) -> tuple[()]:
     return ()
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class DestinationKind:
     """A place where records go. `open(options, ...)` returns a Destination; see `destinations`.
 

@@ -53,7 +53,7 @@ def _mapping() -> Any:
     return attrs.Factory(dict)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Basic:
     """HTTP Basic credentials."""
 
@@ -61,7 +61,7 @@ class Basic:
     password: Template = word("password", Template(""), names="auth")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Send:
     """Constants, by place on the wire. A text that names a setting which is not given is not sent."""
 
@@ -72,7 +72,7 @@ class Send:
     variables: Mapping[str, Texts] = word("GraphQL variable to YAML value", _mapping(), names="send")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Token:
     """One request whose answer is a credential. It spends the limits like any other call."""
 
@@ -120,7 +120,7 @@ class Token:
         return self.answer or ("text" if [str(path) for path in self.value.body] == ["."] else "json")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Auth:
     """How each request proves itself: `token` (optional) gets a credential, the rest sends it."""
 
@@ -134,7 +134,7 @@ class Auth:
     options: Any = attrs.field(default=None, metadata={"plugin": "auth"})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Wire:
     """How values are written on this vendor's wire; per operation only the exceptions."""
 
@@ -156,7 +156,7 @@ class Wire:
     bools: BoolStyle | None = word("booleans in query and form (default true_false)", None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Learn:
     """What answers tell of a limit. Numbers are in the limit's unit; what an answer does not say stays as it was."""
 
@@ -168,7 +168,7 @@ class Learn:
     cost: Place | None = word("what this call has cost", None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Limit:
     """A named budget."""
 
@@ -186,7 +186,7 @@ class Limit:
     learn: Learn | None = word("what answers tell of it; the ledger goes by that from then on", None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Errors:
     """Where an answer that is not ok says why."""
 
@@ -195,7 +195,7 @@ class Errors:
     fields: Place | None = word("map of field to message, or the names of the fields that the message is about", None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Rule:
     """One outcome; all its conditions must hold."""
 
@@ -212,7 +212,7 @@ class Rule:
     options: Any = attrs.field(default=None, metadata={"plugin": "outcomes"})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Pager:
     """One of the vendor's ways of paging. `use` names a kind; the kind's own keys stand beside it."""
 
@@ -230,7 +230,7 @@ class Pager:
     options: Any = attrs.field(default=None, metadata={"plugin": "pagers"})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Batch:
     """Items together in one call."""
 
@@ -246,7 +246,7 @@ class Batch:
     options: Any = attrs.field(default=None, metadata={"plugin": "batches"})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Results:
     """What became of each item. Correlated by key, else by index, else by position."""
 
@@ -264,7 +264,7 @@ class Results:
     )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Mark:
     """Incremental filter by one record field."""
 
@@ -279,7 +279,7 @@ class Mark:
     window: Duration | None = word("longest span the vendor takes", None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Link:
     """One operation's records into another's parameters."""
 
@@ -289,7 +289,7 @@ class Link:
     when: Conditions = word("only for records where these hold", _mapping())
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Recursion:
     """An operation's own records into its parameters again: what is inside of what it lists."""
 
@@ -298,7 +298,7 @@ class Recursion:
     when: Conditions = word("only for records where these hold", _mapping())
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Example:
     """One recorded or written exchange, for docs, mock and tests."""
 
@@ -309,7 +309,7 @@ class Example:
     answer: Anything | None = word("body of the answer", None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Step:
     """One call of a flow. Its texts see the flow's parameters, the settings, and what earlier steps kept. A recipe that
     is killed in the middle of a flow goes on at its step: a job that was made is polled, not made again. So the step
@@ -331,7 +331,7 @@ class Step:
     results: tuple[Results, ...] = word("what became of each item of the flow's batch stands in this answer", ())
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Operation:
     """What can be called. Exactly one of the methods, or steps."""
 
@@ -402,7 +402,7 @@ class Operation:
         return Template("") if self.method == "steps" else getattr(self, self.method)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Discover:
     """A discovery plug-in and its options."""
 
@@ -410,7 +410,7 @@ class Discover:
     options: Any = attrs.field(default=None, metadata={"plugin": "discover"})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Family:
     """Operations written once for many objects; texts may use `{{ family.column }}`."""
 
@@ -422,7 +422,7 @@ class Family:
     )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Spec:
     """One vendor's file."""
 

@@ -63,7 +63,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
 
 @lru_cache(maxsize=8)
 def shared_converter(registry: Registry) -> cattrs.Converter:
-    """The converter that all loads with one registry share: making it costs some 50 ms. Not to be changed."""
+    """The converter that all loads with one registry share: it learns the language once. Not to be changed."""
     return make_converter(registry)
 
 

@@ -1,7 +1,8 @@
 """The small words of the spec language: fields, settings, places, slots, conditions.
 
 A class here and in `language.py` is at once what the loader builds, what the JSON Schema and the documentation are
-made from, and what the engine reads. An attribute that ends in `_` is the key without it (`in_` is `in`).
+made from, and what the engine reads. An attribute that ends in `_` is the key without it (`in_` is `in`). They have
+no `repr` of their own, since every start would compile one for each of them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def word(
     return attrs.field(default=default, metadata={"about": about, "ref": ref, "names": names, "filled": filled})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Place:
     """A place in an answer; short: a body path (`meta.next`)."""
 
@@ -57,7 +58,7 @@ class Place:
     factor: float = word("multiplies a number (0.001 for milliseconds)", 1.0)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Slot:
     """A place in a request; short: a query parameter."""
 
@@ -73,7 +74,7 @@ class Slot:
         return held.rpartition(".")[2] if self.fields else held
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Test:
     """Conditions on one value, all of which must hold; short: a scalar or list means `in`."""
 
@@ -89,7 +90,7 @@ class Test:
 Conditions = Mapping[AnswerPath, Test]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Records:
     """Where the records are; short: a path."""
 
@@ -100,7 +101,7 @@ class Records:
     value_as: str | None = word("bare values: put the value into this field", None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Match:
     """How an item and its result find each other; short: one name for both."""
 
@@ -108,7 +109,7 @@ class Match:
     result: AnswerPath = word("field of the result")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Lifetime:
     """How long a token is good; short: a duration."""
 
@@ -118,7 +119,7 @@ class Lifetime:
     jwt: bool = word("read `exp` from the token", False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Field:
     """A parameter or a field of a type; short: `TYPE[!] [key] [read_only] ... [= default]`."""
 
@@ -156,7 +157,7 @@ class Field:
     around: Template | None = word("text that the written value stands in: `id[in]:[{{ value }}]`", None, names="value")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Setting:
     """What a user must or may give; short: a field expression (`school: str!`)."""
 
