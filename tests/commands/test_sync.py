@@ -87,6 +87,12 @@ def test_rows_are_shown_on_a_terminal_or_when_asked_for(cli: Cli, spawn: Spawn, 
     assert "Customer 1" not in cli("sync", "customers", "--no-rows").output
 
 
+def test_a_process_of_its_own_ends_with_the_account(spawn: Spawn, shop: Shop, recipe: Path) -> None:
+    """What is left of libraries when Python ends is nobody's business."""
+    _, told = spawn("sync", "customers").communicate()
+    assert told.decode().strip().splitlines()[-1].endswith("holds 7 rows")
+
+
 def test_recipes_are_found_by_name_and_merge_what_changed(cli: Cli, shop: Shop, recipe: Path, project: Path) -> None:
     assert cli("sync", "customers").exit_code == 0
     shop.customers[2]["name"] = "Initech"
