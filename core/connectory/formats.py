@@ -16,7 +16,10 @@ import attrs
 import msgspec
 
 from connectory.answers import Undecodable, read_json, read_json_precisely, read_text
+from connectory.lines import split
 from connectory.plugins.kinds import Format
+from connectory.spec.places import EVERY
+from connectory.spec.words import Records
 from connectory.transport.decoding import GZIP_MAGIC, BadBody, Meter, decode
 from connectory.transport.options import TransportOptions
 
@@ -188,3 +191,21 @@ FORMATS: Final[Mapping[str, Format]] = {
 }
 # For answers whose type names a decimal: none of its digits is lost.
 PRECISE_JSON: Final = attrs.evolve(FORMATS["json"], read=unpacked(read_json_precisely))
+
+
+def leaving_text(format: Format, where: Records) -> Format:
+    """The format with records left as the text they came as; where they cannot be they are read as ever."""
+    if format not in (FORMATS["json"], PRECISE_JSON) or len(where.path) > 1 or where.key_as or where.value_as:
+        return format
+    usual = format.read
+    steps = [step for step in where.path[0].steps if isinstance(step, str) and step != EVERY]
+    if usual is None or len(steps) < len(where.path[0].steps):
+        return format
+
+    def read(body: bytes) -> Any:
+        try:
+            return split(body, steps)
+        except (ValueError, RecursionError):
+            return usual(body)
+
+    return attrs.evolve(format, read=read)

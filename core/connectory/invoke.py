@@ -22,7 +22,9 @@ from connectory.delivery.batches import Batching, Unwatched, Watch, as_it_is, de
 from connectory.delivery.results import read_results
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing, Rejected
 from connectory.flows import Flow, Moved, answer_of, names_of, read_flow, refuse_raw, results_of
+from connectory.formats import leaving_text
 from connectory.limits.budgets import Budget
+from connectory.lines import Lines
 from connectory.messages import Request, Response, origin_of
 from connectory.nesting import linked
 from connectory.operation import (
@@ -300,11 +302,12 @@ class Engine:
         most: int | None = None,
         start: Trail | None = None,
         known: Callable[[Sequence[Any]], bool] = lambda records: True,
+        as_text: bool = False,
     ) -> Iterator[tuple[Page, Callable[[], Trail]]]:
         """The pages of a list and, at each, where the walk is behind it; `start` goes on with an earlier walk, whose
-        last page held what is `known`."""
+        last page held what is `known`. `as_text` leaves records as they came, where that can be."""
         with self._naming(plan):
-            yield from self._walk(plan, given, most, start, known)
+            yield from self._walk(plan, given, most, start, known, as_text)
 
     def _walk(
         self,
@@ -313,6 +316,7 @@ class Engine:
         most: int | None,
         start: Trail | None,
         known: Callable[[Sequence[Any]], bool],
+        as_text: bool,
     ) -> Iterator[tuple[Page, Callable[[], Trail]]]:
         assert plan.records is not None
         if plan.operation.steps:
@@ -320,10 +324,12 @@ class Engine:
             return
         arguments = bind(plan, given)
         purpose = self.purpose(plan)
+        if as_text and (plan.pager_kind is None or plan.pager_kind.records is None):
+            purpose = attrs.evolve(purpose, format=leaving_text(purpose.format, plan.records))
         if plan.pager is None or plan.pager_kind is None:
             _, answer = self._send(purpose, plan, arguments)
             found = find_records(plan.records, answer)
-            if not isinstance(found, list):
+            if not isinstance(found, list | Lines):
                 raise no_records(plan.name, plan.records, answer, found)
             yield Page(PageRequest(), plan.records, found, answer), lambda: Trail(None, pages=1, read=len(found))
             return

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import resource
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from commands.conftest import Cli, Spawn
 from commands.shop import Shop
+from connectory.answers import Answer, decode_answer
+from connectory.messages import Response
 
 RECIPES = {
     "push": """
@@ -88,15 +91,15 @@ def test_no_memory_is_told_in_a_line_and_the_next_start_goes_on(
     """Raised by hand in the middle of a list: under a real bound, libraries written in C may crash instead."""
     calls = 0
 
-    def decode(body: bytes) -> object:
+    def starving(response: Response, read: Callable[[bytes], Any]) -> Answer:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise MemoryError
-        return json.loads(body)
+        return decode_answer(response, read)
 
     with monkeypatch.context() as patch:
-        patch.setattr("connectory.answers._decode_json", decode)
+        patch.setattr("connectory.calls.decode_answer", starving)
         starved = cli("sync", "files")
     assert (starved.exit_code, "error: there is not enough memory" in starved.stderr) == (1, True)
     assert cli("sync", "files").exit_code == 0

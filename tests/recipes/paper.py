@@ -125,7 +125,7 @@ class PaperRun:
     parts: Parts
     _context: Context | None = None
 
-    def source(self, concurrent: int = 1, together: int = 1) -> OperationSource:
+    def source(self, concurrent: int = 1, together: int = 1, *, as_text: bool = False) -> OperationSource:
         """The source as a new process would open it; the connector is made once."""
         if self._context is None:
             registry = load_registry(self.folder)
@@ -137,7 +137,7 @@ class PaperRun:
                 connectors=Connectors(self.folder, self.parts, given={"concurrent": concurrent}),
             )
         source = open_operation(self._context, self._context.loaded.recipe.from_.options)
-        return attrs.evolve(source, wish=attrs.evolve(source.wish, together=together))
+        return attrs.evolve(source, wish=attrs.evolve(source.wish, together=together), as_text=as_text)
 
 
 def limit_at(numbers: set[int]) -> Callable[[int], None]:

@@ -36,7 +36,7 @@ def thing(id: int, changed: float = 1.8e9) -> dict[str, Any]:
 
 
 def read_all(
-    run: PaperRun, position: Any, kills: list[int], concurrent: int = 1, together: int = 1
+    run: PaperRun, position: Any, kills: list[int], concurrent: int = 1, together: int = 1, *, as_text: bool = False
 ) -> tuple[list[Any], Any, int]:
     """Start again and again until the end: the rows that were kept, the mark, and how many starts were killed.
 
@@ -45,7 +45,7 @@ def read_all(
     rows: list[Any] = []
     killed = 0
     for _ in range(500):
-        source = run.source(concurrent, together)
+        source = run.source(concurrent, together, as_text=as_text)
         left = kills.pop(0) if kills else None
         try:
             for chunk in source.chunks(load(dump(position))):
@@ -73,14 +73,22 @@ def test_a_read_that_is_stopped_anywhere_gives_each_record_once(tmp_path: Path, 
         kills=st.lists(st.integers(0, 5), max_size=4),
         concurrent=st.sampled_from([1, 3]),
         together=st.sampled_from([1, 4, 5_000]),
+        as_text=st.booleans(),
     )
     def check(
-        count: int, size: int, complete: bool, limits: set[int], kills: list[int], concurrent: int, together: int
+        count: int,
+        size: int,
+        complete: bool,
+        limits: set[int],
+        kills: list[int],
+        concurrent: int,
+        together: int,
+        as_text: bool,
     ) -> None:
         run = open_paper(tmp_path, pager, size, RECIPE.replace("COMPLETE", str(complete).lower()))
         run.paper.items = {id: thing(id) for id in range(1, count + 1)}
         run.paper.before = limit_at(limits)
-        rows, mark, killed = read_all(run, None, list(kills), concurrent, together)
+        rows, mark, killed = read_all(run, None, list(kills), concurrent, together, as_text=as_text)
         assert sorted(row["id"] for row in rows) == list(range(1, count + 1))
         assert mark is None
         if complete:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import attrs
 
@@ -93,3 +93,10 @@ class Destination(Protocol):
 
     def close(self) -> None:
         """Let go of it. An unfinished `replace` leaves what was there before."""
+
+
+@runtime_checkable
+class TakesText(Protocol):
+    """A destination that may be given `Lines`, and then looks at none of them."""
+
+    takes_text: bool

@@ -35,6 +35,7 @@ from connectory.destinations.files_paths import Format, Pattern, partition_of, r
 from connectory.destinations.rows import Fitted, Rules, account, fit_rows, hardened
 from connectory.destinations.scalars import Misfit, told
 from connectory.errors import DestinationError
+from connectory.lines import Lines
 from connectory.values.shapes import Record
 
 Mode = Literal["append", "replace"]
@@ -141,13 +142,18 @@ class FilesDestination:
     def rows_per_write(self) -> None:
         """As they come."""
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether rows go into the file as they came, without a look at one."""
+        return self._pattern.format == "jsonl" and not self._typed and not self._partition
+
     def resume(self) -> None:
         """What was half done was finished when it was opened."""
 
     def write(self, rows: Rows, state: bytes | None = None) -> Written:
         """One chunk; see `Destination`."""
         with plain_words(self._pattern.folder):
-            fitted, layout, lines, number = self._fit(rows if isinstance(rows, list) else list(rows))
+            fitted, layout, lines, number = self._fit(rows if isinstance(rows, list | Lines) else list(rows))
             written = account(number, number, fitted)
             size = self._keeper.append(lines) if lines else self._keeper.manifest.working
             self._keeper.save(self._noted(state, written, layout, size, number))
@@ -201,6 +207,8 @@ class FilesDestination:
         """What did not fit, the columns then, and the rows as lines with their number.
 
         The rows are looked at as a whole first, and one by one where that fails."""
+        if isinstance(rows, Lines) and self.takes_text:
+            return None, self._layout, rows.text, len(rows)
         if not self._partition and (whole := self._in_a_go(rows)) is not None:
             layout = self._layout
             if not self._typed and (new := _names(rows, layout)):

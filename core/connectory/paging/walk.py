@@ -18,6 +18,7 @@ import msgspec
 from connectory.ahead import in_order
 from connectory.answers import Answer, find, to_number
 from connectory.errors import BadAnswer, PagingError, nearest, plugin_code
+from connectory.lines import Lines
 from connectory.outcomes import conditions_hold
 from connectory.plugins.kinds import Page, PageRequest, PagerKind
 from connectory.progress import Progress
@@ -203,7 +204,7 @@ class Walk:
 
     def _records(self, answer: Answer) -> Sequence[Any]:
         found = self._plugged(self.kind.records or find_records, self.where, answer)
-        if isinstance(found, list):
+        if isinstance(found, list | Lines):
             return found
         if self._count > 0 and (found is None or (found is MISSING and self._may_be_beyond(answer))):
             return []
@@ -340,7 +341,7 @@ def digest(value: Any) -> str:
 def page_digest(records: Sequence[Any]) -> str:
     """The same for the records of a page. Packed, for it is made of every page, and repr takes ten times as long."""
     try:
-        packed = msgspec.msgpack.encode(records)
+        packed = msgspec.msgpack.encode(list(records))
     except (TypeError, ValueError, OverflowError):  # integers of any size, and what plug-ins make of records
         return digest(records)
     return hashlib.blake2b(packed, digest_size=8).hexdigest()

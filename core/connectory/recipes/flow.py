@@ -32,7 +32,7 @@ class Flow:
     observer: Observer
     base: State
     span: tuple[str | None, str | None] | None = None
-    held: list[Row] = attrs.Factory(list)
+    held: Sequence[Row] = ()
     position: Position = None
     total: int | None = None
     _kept: bool = True  # whether the destination knows of all that is here
@@ -62,7 +62,7 @@ class Flow:
         refused = Written(0, problems=tuple(chunk.refused))
         self.count(refused)
         self.total = chunk.total if self.total is None else self.total
-        self.held += chunk.rows
+        self.held = [*self.held, *chunk.rows] if self.held else chunk.rows
         self._kept = False
         try:
             for rows in self._full():

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import attrs
 
-from connectory.destinations.destination import Problem
+from connectory.destinations.destination import Destination, Problem, TakesText
 from connectory.values.shapes import Record
 
 Row = Mapping[str, Any]
@@ -71,8 +71,21 @@ class SizedReader(Protocol):
     rows_per_chunk: int
 
 
+@runtime_checkable
+class TextReader(Protocol):
+    """A source that can leave its rows as the text they came as, for a destination that takes it; see `Lines`."""
+
+    as_text: bool
+
+
 _FEWEST: Final = 20
 _MOST: Final = 20_000
+
+
+def leave_text(source: SourceReader, destination: Destination) -> None:
+    """Let rows stay the text they came as from end to end, where both ends can."""
+    if isinstance(source, TextReader):
+        source.as_text = isinstance(destination, TakesText) and destination.takes_text
 
 
 def fit_chunks(source: SourceReader, rows_per_write: int | None) -> None:

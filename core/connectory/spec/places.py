@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import attrs
 
+from connectory.lines import Lines
+
 
 class _Missing:
     """What a path finds when nothing is there; null is something else."""
@@ -81,7 +83,7 @@ def parse_path(text: str) -> AnswerPath:
 def _step(value: Any, step: str | int) -> Any:
     if isinstance(value, dict):
         return value.get(str(step), MISSING)
-    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+    if isinstance(step, int) and isinstance(value, list | Lines) and step < len(value):
         return value[step]
     return MISSING
 
@@ -97,7 +99,7 @@ def _walk(value: Any, steps: tuple[str | int, ...]) -> Any:
 def _each(value: Any, steps: tuple[str | int, ...]) -> Iterator[Any]:
     for number, step in enumerate(steps):
         if step == EVERY:
-            inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+            inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | Lines) else ()
             for item in inner:
                 yield from _each(item, steps[number + 1 :])
             return

@@ -21,6 +21,7 @@ class OperationSource:
     """The records of one list operation."""
 
     wish: Wish
+    as_text: bool = False
     _reading: Reading | None = None
 
     @property
@@ -38,7 +39,7 @@ class OperationSource:
     def chunks(self, position: Position) -> Iterator[Chunk]:
         """Pages, or details in small numbers; see `SourceReader`."""
         place = _place(position, self.wish)
-        self._reading = Reading.at(self.wish, self.keys, place)
+        self._reading = Reading.at(self.wish, self.keys, place, as_text=self.as_text)
         yield from self._reading.chunks()
 
     def mark(self) -> Any:

@@ -18,6 +18,7 @@ import attrs
 
 from connectory.errors import ArgumentError, ConnectoryError, Missing, PagingError, Rejected
 from connectory.invoke import Engine, VanishedWarning
+from connectory.lines import Lines
 from connectory.nesting import Inside, for_parent, for_parents, inside, needs_parents
 from connectory.operation import Plan, readers_of
 from connectory.outcomes import conditions_hold
@@ -72,6 +73,7 @@ class Reading:
     seen: Seen | None
     read: Callable[[Any], Any] | None
     together: Together
+    as_text: bool = False
     _pages: Pages | None = None
     _parents: Pages | None = None
     _overlap: bool = False
@@ -80,8 +82,8 @@ class Reading:
     _page: Sequence[Any] | None = None  # what was read last of a list that is counted; digested for the next chunk
 
     @classmethod
-    def at(cls, wish: Wish, keys: tuple[str, ...], place: Place) -> Reading:
-        """Begin, or go on, at a place."""
+    def at(cls, wish: Wish, keys: tuple[str, ...], place: Place, *, as_text: bool = False) -> Reading:
+        """Begin, or go on, at a place. `as_text` leaves records as they came, where nobody looks at them here."""
         read = readers(wish, iso_as_text=True).of(wish.plan.operation.returns)
         seen = None
         if wish.filter is not None:
@@ -97,7 +99,7 @@ class Reading:
             )
             seen.records, seen.empty, seen.absent = place.counts
         together = Together(wish.engine.line.clock, 1 if wish.engine.counts_calls(wish.plan) else wish.together)
-        return cls(wish, keys, place, seen, read, together, first_checked=any(place.counts))
+        return cls(wish, keys, place, seen, read, together, as_text, first_checked=any(place.counts))
 
     # The steps ------------------------------------------------------------------------------------------------------
 
@@ -137,6 +139,11 @@ class Reading:
     def _nested(self) -> bool:
         """Whether the list is read several times: for each parent, or for each record with something inside."""
         return self.wish.options.parents or self.wish.options.recurse
+
+    @property
+    def _unseen(self) -> bool:
+        """Whether nobody looks at a record here."""
+        return self.seen is None and self.read is None and not (self._nested or self.wish.options.complete)
 
     def _lists_on(self) -> bool:
         """Whether more is listed while records wait for their detail: pages that are counted move meanwhile."""
@@ -243,7 +250,9 @@ class Reading:
             given = self.wish.filter.arguments(given, since, until)
         if trail is not None and trail.following is None:
             return iter(())
-        return self.wish.engine.walk(self.wish.plan, given, start=trail, known=self._known)
+        return self.wish.engine.walk(
+            self.wish.plan, given, start=trail, known=self._known, as_text=self.as_text and self._unseen
+        )
 
     def _first_window(self) -> Sequence[Value | None]:
         if self.place.span is not None:
@@ -277,9 +286,11 @@ class Reading:
 
     # What came ------------------------------------------------------------------------------------------------------
 
-    def _rows(self, records: Sequence[Any]) -> tuple[list[Any], dict[str, int]]:
+    def _rows(self, records: Sequence[Any]) -> tuple[Sequence[Any], dict[str, int]]:
         """Records as rows, those of this run only."""
         kept = self.place.parent[1] if self.place.parent else {}
+        if isinstance(records, Lines):
+            return records, {}
         if not kept and self.seen is None and self.read is None and set(map(type, records)) <= {dict}:
             return list(records), {}
         rows, left_out = [], {"older": 0, "again": 0}

@@ -14,6 +14,7 @@ import attrs
 
 from connectory.clock import Clock
 from connectory.destinations.destination import Problem
+from connectory.lines import Lines
 from connectory.recipes.source import Chunk, Position
 
 TOGETHER: Final = 5_000  # rows: more makes no write to a table or file cheaper
@@ -62,10 +63,17 @@ def chunk_of(parts: Sequence[Part], position: Position, total: int | None) -> Ch
     for part in parts:
         left_out.update(part.left_out)
     return Chunk(
-        parts[0].rows if len(parts) == 1 else list(chain.from_iterable(part.rows for part in parts)),
+        _joined([part.rows for part in parts if part.rows]),
         position,
         pages=sum(part.pages for part in parts),
         total=total,
         left_out={word: count for word, count in left_out.items() if count},
         refused=[problem for part in parts for problem in part.refused],
     )
+
+
+def _joined(parts: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    if len(parts) == 1:
+        return parts[0]
+    texts = [rows for rows in parts if isinstance(rows, Lines)]
+    return Lines.joined(texts) if texts and len(texts) == len(parts) else list(chain.from_iterable(parts))

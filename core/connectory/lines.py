@@ -1,0 +1,110 @@
+"""Records as the text they came as: taken apart, but decoded only where somebody looks at one.
+
+A list whose records go into a file of JSON as they are need not become Python values and text again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from operator import methodcaller
+from typing import Any, overload
+
+import msgspec
+
+from connectory.errors import BadAnswer
+
+_split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode = msgspec.json.Decoder().decode
+_decode_lines = msgspec.json.Decoder().decode_lines
+_decode_lines_exactly = msgspec.json.Decoder(float_hook=Decimal).decode_lines
+_holds_something = methodcaller("startswith", b'{"')  # an object with a field
+
+
+class Lines(Sequence[Any]):
+    """Objects of JSON, each a line of `text` with no space where it begins. Numbers may be larger than a float holds.
+
+    To look at one decodes all.
+    """
+
+    def __init__(self, text: bytes, count: int) -> None:
+        self.text = text
+        self._count = count
+        self._decoded: list[Any] | None = None
+
+    @classmethod
+    def joined(cls, parts: Iterable[Lines]) -> Lines:
+        """All of them, one after the other."""
+        parts = list(parts)
+        return cls(b"".join(part.text for part in parts), sum(map(len, parts)))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Any]: ...
+    def __getitem__(self, place: int | slice) -> Any:
+        if isinstance(place, slice):
+            wanted = range(*place.indices(self._count))
+            if wanted == range(self._count):
+                return self
+            if not wanted:
+                return ()
+        return self._list()[place]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._list())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Lines):
+            return self.text == other.text
+        return isinstance(other, Sequence) and len(self) == len(other) and self._list() == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<{self._count} lines>"
+
+    def _list(self) -> list[Any]:
+        if self._decoded is None:
+            self._decoded = self._decode()
+        return self._decoded
+
+    def _decode(self) -> list[Any]:
+        try:
+            return _decode_lines(self.text)
+        except msgspec.ValidationError:  # a number that no float holds
+            try:
+                return _decode_lines_exactly(self.text)
+            except msgspec.ValidationError as why:
+                raise BadAnswer(f"a record cannot be read: {why}") from None
+
+
+def split(body: bytes, steps: Sequence[str]) -> Any:
+    """JSON as Python values, but for the list at the end of the steps, whose records are `Lines`.
+
+    Raises ValueError where there is no such list or where one of its records is no object with a field.
+    """
+    if not body.isascii():
+        body.decode()  # texts that nobody looks at are to be texts
+    if b"\n" in body or b"\r" in body:
+        body = msgspec.json.format(body, indent=-1)
+    return _split(body, steps)
+
+
+def _split(json: bytes | msgspec.Raw, steps: Sequence[str]) -> Any:
+    if not steps:
+        return _lines(list(map(bytes, _split_array(json))))
+    held = _split_object(json)
+    if steps[0] not in held:
+        raise ValueError(f"nothing is called {steps[0]}")
+    return {key: _split(raw, steps[1:]) if key == steps[0] else _decode(raw) for key, raw in held.items()}
+
+
+def _lines(records: list[bytes]) -> Lines:
+    if not all(map(_holds_something, records)):
+        raise ValueError("not every record is an object with a field")
+    return Lines(b"\n".join([*records, b""]), len(records))
