@@ -139,6 +139,18 @@ def test_what_a_codec_writes_it_reads_back(moment: datetime, name: str) -> None:
     assert codec.read(codec.write(whole)) == whole
 
 
+@given(
+    st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)),
+    st.sampled_from([UTC, timezone(timedelta(hours=-5, minutes=3, seconds=2))]),
+    st.sampled_from(["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%d.%m.%Y"]),
+)
+def test_a_pattern_writes_as_strftime_does(moment: datetime, zone: timezone, pattern: str) -> None:
+    moment = moment.replace(tzinfo=zone)
+    written = moment.astimezone(UTC).strftime(pattern)
+    assert find_codec(pattern, BUILT_IN).write(moment) == written
+    assert find_codec(f"{pattern} %Z", BUILT_IN).write(moment) == f"{written} UTC"
+
+
 @pytest.mark.parametrize(
     ("codec", "text", "moment"),
     [
