@@ -18,7 +18,7 @@ from connectory.ahead import in_order
 from connectory.answers import Answer, find, read_json
 from connectory.calls import Line, Purpose, purpose_of
 from connectory.delivery.accounts import ItemResult
-from connectory.delivery.batches import Batching, Unwatched, Watch, as_it_is, deliver
+from connectory.delivery.batches import Batching, Unwatched, Watch, as_it_is, deliver, deliver_together
 from connectory.delivery.results import read_results
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing, Rejected
 from connectory.flows import Flow, Moved, answer_of, names_of, read_flow, refuse_raw, results_of
@@ -49,6 +49,7 @@ from connectory.spec.places import MISSING
 from connectory.spec.typeexpr import Scalar
 from connectory.spending import costs_of, named_arguments, priced
 from connectory.values.merging import lay_over
+from connectory.values.writing import Write
 
 Given = Mapping[str, Any]
 MOST_MERGES = 3  # times that a record is read and laid over, where somebody else changes it meanwhile
@@ -393,26 +394,24 @@ class Engine:
             raise BadAnswer(f"{link.operation} answered nothing", vendor=self.spec.name, operation=link.operation)
         return {**record, **detail} if isinstance(record, dict) and isinstance(detail, dict) else detail
 
-    def deliver(
-        self,
-        plan: Plan,
-        items: Iterable[Any],
-        given: Given,
-        *,
-        watch: Watch | None = None,
-        only_new: bool = False,
-        written: bool = False,
-    ) -> Iterator[ItemResult | ConnectoryError]:
-        """The result of every item of a batch operation; see `delivery.batches.deliver`.
+    def deliver(self, plan: Plan, items: Iterable[Any], given: Given) -> Iterator[ItemResult | ConnectoryError]:
+        """The result of every item of a batch operation; see `delivery.batches.deliver`."""
+        assert plan.item is not None
+        return deliver(self._batching(plan, given, Unwatched(), plan.item), items)
 
-        `watch` is told of every request; `only_new` says that what is there already is as good as sent; `written` that
-        the items are checked and as they stand on the wire.
+    def deliver_written(
+        self, plan: Plan, wires: Sequence[Any], given: Given, watch: Watch, *, only_new: bool = False
+    ) -> Iterator[Sequence[ItemResult] | ConnectoryError]:
+        """The same, some at a time, of items that are checked and as they stand on the wire.
+
+        `watch` is told of every request; `only_new` says that what is there already is as good as sent.
         """
+        return deliver_together(self._batching(plan, given, watch, as_it_is, only_new=only_new), wires)
+
+    def _batching(self, plan: Plan, given: Given, watch: Watch, write: Write, *, only_new: bool = False) -> Batching:
         operation = plan.operation
         assert operation.batch is not None
-        assert plan.item is not None
         arguments = bind(plan, given, filled=plan.key)
-        watch = watch or Unwatched()
         purpose = attrs.evolve(self.purpose(plan), flight=watch.flight)
 
         def send(wire: list[Any]) -> Answer:
@@ -425,26 +424,23 @@ class Engine:
 
         fields = named_item_type(self.spec, plan)
         assumed = f"operations/{plan.name}/batch/atomic" in self.spec.assumed
-        return deliver(
-            Batching(
-                batch=operation.batch,
-                kind=self.registry.batches[operation.batch.use],
-                results=results_of(plan, given, self.settings),
-                read=read_flow if operation.steps else read_results,
-                write=as_it_is if written else plan.item,
-                fields=fields,
-                identity=identifying_paths(self.spec.types, fields),
-                send=take_steps if operation.steps else send,
-                # Half of a job is another job: a refused one is not cut to find the offender.
-                harmless=not operation.steps and (plan.repeatable or (operation.batch.atomic and not assumed)),
-                make_key=self.make_key,
-                destroys=plan.does == "destroy",
-                only_new=only_new,
-                watch=watch,
-                queued=lambda answer: judge(plan.judges, answer).word == "accepted",
-                redact=self.line.redactor.redact,
-            ),
-            items,
+        return Batching(
+            batch=operation.batch,
+            kind=self.registry.batches[operation.batch.use],
+            results=results_of(plan, given, self.settings),
+            read=read_flow if operation.steps else read_results,
+            write=write,
+            fields=fields,
+            identity=identifying_paths(self.spec.types, fields),
+            send=take_steps if operation.steps else send,
+            # Half of a job is another job: a refused one is not cut to find the offender.
+            harmless=not operation.steps and (plan.repeatable or (operation.batch.atomic and not assumed)),
+            make_key=self.make_key,
+            destroys=plan.does == "destroy",
+            only_new=only_new,
+            watch=watch,
+            queued=lambda answer: judge(plan.judges, answer).word == "accepted",
+            redact=self.line.redactor.redact,
         )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import attrs
 import msgspec
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from connectory.answers import Answer
 from connectory.delivery.accounts import ItemResult
-from connectory.delivery.batches import Batching, deliver, with_key
+from connectory.delivery.batches import Batching, as_it_is, deliver, with_key
 from connectory.delivery.results import PartialCountWarning
 from connectory.errors import ConnectoryError, Denied, Rejected, UnknownOutcome
 from connectory.messages import Headers, Response
@@ -69,6 +70,36 @@ class Atomic:
             return answer([{"id": one, "ok": False, "why": "bad"} for one in wrong])
         self.written += [item["id"] for item in items]
         return answer([{"id": item["id"], "ok": True} for item in reversed(items)])
+
+
+@given(
+    count=st.integers(0, 40),
+    bad=st.sets(st.integers(0, 39)),
+    largest=st.integers(1, 17),
+    named=st.booleans(),
+    denied=st.integers(1, 12),
+)
+def test_written_items_end_the_same_by_slices_as_one_by_one(
+    count: int, bad: set[int], largest: int, named: bool, denied: int
+) -> None:
+    items = [{"id": str(n)} for n in range(count)]
+
+    def told(given: Iterable[Any]) -> tuple[list[Any], list[list[Any]]]:
+        asked: list[list[Any]] = []
+        vendor = Atomic({str(n) for n in bad})
+
+        def send(sent: list[Any]) -> Answer:
+            asked.append(sent)
+            if len(asked) == denied:
+                raise Denied("no right")
+            if not named and vendor.bad & {item["id"] for item in sent}:
+                raise Rejected("refused", status=400)
+            return vendor(sent)
+
+        all_ = attrs.evolve(batching(send, (BY_KEY,) if named else (), largest=largest, atomic=True), write=as_it_is)
+        return [str(one) if isinstance(one, Denied) else one for one in deliver(all_, given)], asked
+
+    assert told(items) == told(iter(items))
 
 
 @given(count=st.integers(0, 40), bad=st.sets(st.integers(0, 39)), largest=st.integers(1, 17))

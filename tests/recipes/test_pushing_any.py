@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from connectory.answers import Answer
 from connectory.clock import ManualClock
 from connectory.delivery.accounts import ItemResult
-from connectory.delivery.batches import Batching, Watch, deliver
+from connectory.delivery.batches import Batching, Watch, as_it_is, deliver_together
 from connectory.delivery.journal import open_journal
 from connectory.destinations.destination import Written
 from connectory.errors import ConnectoryError, Denied, Rejected, UnknownOutcome
@@ -89,6 +89,7 @@ class FakeCourier:
     vendor: Vendor
     largest: int
     repeatable: bool
+    wholesale: bool
 
     @property
     def plan(self) -> Any:
@@ -98,8 +99,8 @@ class FakeCourier:
     def wire(self, row: Mapping[str, Any]) -> Any:
         return dict(row)
 
-    def wires(self, rows: Sequence[Any]) -> None:
-        """Each by itself."""
+    def wires(self, rows: Sequence[Any]) -> list[Any] | None:
+        return list(map(self.wire, rows)) if self.wholesale else None
 
     def content(self, wire: Any) -> Any:
         return wire
@@ -110,16 +111,16 @@ class FakeCourier:
     def named(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         return rows
 
-    def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
+    def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[Sequence[ItemResult] | ConnectoryError]:
         def send(items: list[Any]) -> Answer:
             return self.vendor.ask([item["id"] for item in items], watch.flight, repeatable=self.repeatable)
 
-        return deliver(
+        return deliver_together(
             Batching(
                 batch=Batch(largest=self.largest, atomic=True),
                 kind=connectory_batches()["chunks"],
                 results=(NAMED,) if self.vendor.named else (),
-                write=lambda item: item,
+                write=as_it_is if self.wholesale else lambda item: item,
                 fields={},
                 identity=(),
                 send=send,
@@ -168,7 +169,7 @@ def start(push: Push, rows: Sequence[Mapping[str, Any]], largest: int) -> Counte
     return counts
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(
     count=st.integers(0, 14),
     bad=st.sets(st.integers(0, 13), max_size=4),
@@ -176,16 +177,24 @@ def start(push: Push, rows: Sequence[Mapping[str, Any]], largest: int) -> Counte
     named=st.booleans(),
     repeatable=st.booleans(),
     keyed=st.booleans(),
+    wholesale=st.booleans(),
     events=st.lists(st.sampled_from(EVENTS), max_size=12),
 )
 def test_every_row_ends_as_if_it_had_gone_alone_or_is_known_to_be_unknown(
-    count: int, bad: set[int], largest: int, named: bool, repeatable: bool, keyed: bool, events: list[Event]
+    count: int,
+    bad: set[int],
+    largest: int,
+    named: bool,
+    repeatable: bool,
+    keyed: bool,
+    wholesale: bool,
+    events: list[Event],
 ) -> None:
     vendor = Vendor(bad, named, iter(events))
     rows = [{"id": number} for number in range(count)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journals" / "r.sqlite"
-        counts = starts(path, rows, FakeCourier(vendor, largest, repeatable), keyed)
+        counts = starts(path, rows, FakeCourier(vendor, largest, repeatable, wholesale), keyed)
         journal = open_journal(path)
         held = {msgspec.json.decode(one.row)["id"]: one.word for one in journal.held()}
         journal.close()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, overload
 
 import attrs
 
@@ -25,6 +25,34 @@ class ItemResult:
     words: str = ""
     code: str = ""
     status: int | None = None
+
+
+@attrs.frozen(eq=False)
+class Alike(Sequence[ItemResult]):
+    """What became of items that all share one word and its reasons; the result of one is made when it is asked for."""
+
+    rows: Sequence[int]
+    items: Sequence[Any]
+    word: Word
+    words: str = ""
+    code: str = ""
+    status: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> ItemResult: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Alike: ...
+
+    def __getitem__(self, place: int | slice) -> ItemResult | Alike:
+        if isinstance(place, slice):
+            return attrs.evolve(self, rows=self.rows[place], items=self.items[place])
+        return ItemResult(
+            self.rows[place], self.items[place], self.word, words=self.words, code=self.code, status=self.status
+        )
 
 
 @attrs.define

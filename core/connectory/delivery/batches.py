@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeGuard
 
 import attrs
 import msgspec
 
 from connectory.answers import Answer
-from connectory.delivery.accounts import ItemResult, Word
+from connectory.delivery.accounts import Alike, ItemResult, Word
 from connectory.delivery.results import Reading, read_results
 from connectory.errors import (
     BadAnswer,
@@ -22,6 +22,7 @@ from connectory.errors import (
     UnknownOutcome,
     plugin_code,
 )
+from connectory.plugins.builtin import cut_chunks
 from connectory.plugins.kinds import BatchKind
 from connectory.progress import Course, Uncharted
 from connectory.spec.language import Batch, Results
@@ -41,6 +42,39 @@ class Item:
     row: int
     given: Any
     wire: Any
+
+
+@attrs.frozen(eq=False)
+class Part:
+    """Items that go together, by columns: their rows, each as the caller gave it, and as it is sent."""
+
+    rows: Sequence[int]
+    given: Sequence[Any]
+    wires: Sequence[Any]
+
+    @classmethod
+    def of(cls, items: Sequence[Item]) -> Part:
+        return cls([item.row for item in items], [item.given for item in items], [item.wire for item in items])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def cut(self, some: slice) -> Part:
+        """Those that stand there."""
+        return Part(self.rows[some], self.given[some], self.wires[some])
+
+    def without(self, positions: Collection[int]) -> Part:
+        """All but those."""
+        left = [position for position in range(len(self)) if position not in positions]
+        return Part(*([column[position] for position in left] for column in (self.rows, self.given, self.wires)))
+
+    def all(self, word: Word, **more: Any) -> Alike:
+        """The results where all ended the same."""
+        return Alike(self.rows, self.given, word, **more)
+
+    def one(self, position: int, word: Word, **more: Any) -> ItemResult:
+        """The result of one."""
+        return ItemResult(self.rows[position], self.given[position], word, **more)
 
 
 class Watch(Course, Protocol):
@@ -116,28 +150,51 @@ def deliver(batching: Batching, items: Iterable[Any]) -> Iterator[ItemResult | C
     included) follows as not tried. Where `items` itself breaks, its error is raised when every item that came of it
     has its word.
     """
+    for ended in deliver_together(batching, items):
+        if isinstance(ended, ConnectoryError):
+            yield ended
+        else:
+            yield from ended
+
+
+def deliver_together(batching: Batching, items: Iterable[Any]) -> Iterator[Sequence[ItemResult] | ConnectoryError]:
+    """The same, with the results of items that ended together in one."""
     invalid: list[ItemResult] = []
     broken: list[Exception] = []
     cutter = _Cutter(batching)
-    checked = _checked(batching, _until_broken(items, broken), invalid)
+    if _are_sliced(items, batching):
+        parts = _slices(items, batching.batch.largest)
+    else:
+        parts = cutter.parts(_checked(batching, _until_broken(items, broken), invalid))
     stopped: ConnectoryError | None = None
-    for chunk in cutter.chunks(checked):
+    for part in parts:
         if stopped is None and cutter.broken is not None:
             stopped = cutter.broken
             yield stopped
         if stopped is None and not broken:
-            results = _send_chunk(batching, chunk)
             try:
-                yield from results
+                yield from _send_part(batching, part)
             except Stopped as stop:
                 stopped = stop.cause
                 yield stopped
         else:
-            yield from (_result(item, "not_tried") for item in chunk)
+            yield part.all("not_tried")
         yield from _drain(invalid)
     yield from _drain(invalid)
     if broken:
         raise broken[0]
+
+
+def _are_sliced(items: Iterable[Any], batching: Batching) -> TypeGuard[list[Any]]:
+    """Whether nothing has to be done for, or known of, each item before it is sent."""
+    batch = batching.batch
+    looked_at = batching.write is not as_it_is or batch.make_keys or RiseWarner(batching.fields).watches
+    return isinstance(items, list) and not looked_at and batching.kind.cut is cut_chunks and batch.bytes is None
+
+
+def _slices(items: list[Any], largest: int) -> Iterator[Part]:
+    whole = Part(range(1, len(items) + 1), items, items)
+    return (whole.cut(slice(start, start + largest)) for start in range(0, len(items), largest))
 
 
 def as_it_is(item: Any) -> Any:
@@ -164,13 +221,13 @@ class _Cutter:
         self._held: dict[int, Item] = {}
         self.broken: PluginError | None = None
 
-    def chunks(self, items: Iterator[tuple[Item, int]]) -> Iterator[list[Item]]:
+    def parts(self, items: Iterator[tuple[Item, int]]) -> Iterator[Part]:
         try:
             with plugin_code(f"cutting batches by '{self._batch.use}'"):
-                yield from self._sound(items)
+                yield from map(Part.of, self._sound(items))
         except PluginError as why:
             self.broken = why
-            yield [*self._held.values(), *(item for item, _ in items)]
+            yield Part.of([*self._held.values(), *(item for item, _ in items)])
 
     def _sound(self, items: Iterator[tuple[Item, int]]) -> Iterator[list[Item]]:
         for chunk in self._kind.cut(self._batch, self._noted(items)):
@@ -189,17 +246,15 @@ class _Cutter:
             yield item, weight
 
 
-def _drain(invalid: list[ItemResult]) -> Iterator[ItemResult]:
-    yield from invalid
-    invalid.clear()
+def _drain(invalid: list[ItemResult]) -> Iterator[Sequence[ItemResult]]:
+    if invalid:
+        yield [*invalid]
+        invalid.clear()
 
 
 def _checked(batching: Batching, items: Iterable[Any], invalid: list[ItemResult]) -> Iterator[tuple[Item, int]]:
     weigh = batching.batch.bytes is not None
     warner = RiseWarner(batching.fields)
-    if batching.write is as_it_is and not (weigh or batching.batch.make_keys or warner.watches):
-        yield from ((Item(row, given, given), 0) for row, given in enumerate(items, 1))
-        return
     for row, given in enumerate(items, 1):
         try:
             wire = batching.write(given)
@@ -249,132 +304,133 @@ class RiseWarner:
             self._last[member] = value
 
 
-def _result(item: Item, word: Word, **more: Any) -> ItemResult:
-    return ItemResult(item.row, item.given, word, **more)
-
-
 @attrs.frozen
 class _Ended:
     """One request is over: items that have their word, parts that go again (with how many rounds they had before),
-    and the error after which nothing more can be sent."""
+    and the error after which nothing more can be sent; then none of them was tried."""
 
     results: Sequence[ItemResult]
-    again: Sequence[tuple[list[Item], int]] = ()
+    again: Sequence[tuple[Part, int]] = ()
     stopped: ConnectoryError | None = None
 
 
-def _send_chunk(batching: Batching, chunk: list[Item]) -> Iterator[ItemResult]:
-    waiting = [(chunk, 0)]
+def _send_part(batching: Batching, part: Part) -> Iterator[Sequence[ItemResult]]:
+    waiting = [(part, 0)]
     while waiting:
-        (items, rounds), *waiting = waiting
-        batching.watch.going([item.row for item in items])
-        ended = _send(batching, items, rounds)
-        batching.watch.told([result for result in ended.results if result.word != "not_tried"])
-        yield from ended.results
+        (sent, rounds), *waiting = waiting
+        batching.watch.going(sent.rows)
+        ended = _send(batching, sent, rounds)
+        batching.watch.told(ended.results if ended.stopped is None else ())
+        yield ended.results
         if ended.stopped is not None:
-            yield from (_result(item, "not_tried") for left, _ in waiting for item in left)
+            yield from (left.all("not_tried") for left, _ in waiting)
             raise Stopped(ended.stopped) from ended.stopped
         waiting = [*ended.again, *waiting]
 
 
-def _send(batching: Batching, items: list[Item], rounds: int) -> _Ended:
+def _send(batching: Batching, part: Part, rounds: int) -> _Ended:
     try:
-        answer = batching.send([item.wire for item in items])
+        answer = batching.send(list(part.wires))
     except UnknownOutcome as why:
-        return _Ended([_result(item, "unknown", words=str(why), status=why.status) for item in items])
+        return _Ended(part.all("unknown", words=str(why), status=why.status))
     except Missing as why:
-        if batching.destroys and len(items) == 1:
-            return _Ended([_result(items[0], "delivered", words="it was gone already", status=why.status)])
-        return _after_refusal(batching, items, why, rounds)
+        if batching.destroys and len(part) == 1:
+            return _Ended(part.all("delivered", words="it was gone already", status=why.status))
+        return _after_refusal(batching, part, why, rounds)
     except Exists as why:
-        if batching.only_new and len(items) == 1:
-            return _Ended([_result(items[0], "unchanged", words="it was there already", status=why.status)])
-        return _after_refusal(batching, items, why, rounds)
+        if batching.only_new and len(part) == 1:
+            return _Ended(part.all("unchanged", words="it was there already", status=why.status))
+        return _after_refusal(batching, part, why, rounds)
     except Rejected as why:
-        return _after_refusal(batching, items, why, rounds)
+        return _after_refusal(batching, part, why, rounds)
     except BadAnswer as why:
         # A repeatable call whose answer cannot be read: it was sent, and nobody can say what became of it.
-        return _Ended([_result(item, "unknown", words=str(why), status=why.status) for item in items])
+        return _Ended(part.all("unknown", words=str(why), status=why.status))
     except ConnectoryError as why:
-        return _Ended([_result(item, "not_tried", words=str(why)) for item in items], stopped=why)
-    ended = _after_answer(batching, items, answer, rounds)
-    if not batching.queued(answer):
-        return ended
-    results = [attrs.evolve(one, word="accepted") if one.word == "delivered" else one for one in ended.results]
-    return attrs.evolve(ended, results=results)
+        return _Ended(part.all("not_tried", words=str(why)), stopped=why)
+    ended = _after_answer(batching, part, answer, rounds)
+    return attrs.evolve(ended, results=_queued(ended.results)) if batching.queued(answer) else ended
 
 
-def _after_answer(batching: Batching, chunk: list[Item], answer: Answer, rounds: int) -> _Ended:
+def _queued(results: Sequence[ItemResult]) -> Sequence[ItemResult]:
+    if isinstance(results, Alike):
+        return attrs.evolve(results, word="accepted") if results.word == "delivered" else results
+    return [attrs.evolve(one, word="accepted") if one.word == "delivered" else one for one in results]
+
+
+def _after_answer(batching: Batching, part: Part, answer: Answer, rounds: int) -> _Ended:
     if not batching.results:
-        return _Ended([_result(item, "delivered", status=answer.status) for item in chunk])
-    reading = batching.read(batching.results, answer, [item.wire for item in chunk], batching.redact)
+        return _Ended(part.all("delivered", status=answer.status))
+    reading = batching.read(batching.results, answer, part.wires, batching.redact)
     if not reading.failures and not reading.strangers:
-        return _Ended(list(_all_good(batching, chunk, reading, answer)))
+        return _Ended(_all_good(batching, part, reading, answer))
     if batching.batch.atomic:
-        return _without_offenders(chunk, reading, answer, rounds)
-    return _Ended(list(_item_by_item(batching, chunk, reading, answer)))
+        return _without_offenders(part, reading, answer, rounds)
+    return _Ended(list(_item_by_item(batching, part, reading, answer)))
 
 
-def _all_good(batching: Batching, chunk: list[Item], reading: Reading, answer: Answer) -> Iterator[ItemResult]:
+def _all_good(batching: Batching, part: Part, reading: Reading, answer: Answer) -> Sequence[ItemResult]:
     """Nothing failed. An answer that should name the items but names too few says nothing that can be trusted."""
     if not reading.listed and not reading.said:
-        yield from [ItemResult(item.row, item.given, "delivered", status=answer.status) for item in chunk]
-        return
-    complete = not reading.listed or reading.entries >= len(chunk)
-    for position, item in enumerate(chunk):
+        return part.all("delivered", status=answer.status)
+    complete = not reading.listed or reading.entries >= len(part)
+    named = f"{reading.entries} of {len(part)} items"
+    silent = f"the vendor answered {answer.status} for {named} and does not name this one"
+    results = []
+    for position in range(len(part)):
         said = reading.said.get(position)
         known = said is not None or not reading.listed or (batching.batch.atomic and complete)
         if (known and complete) or (known and not batching.batch.atomic):
-            yield _result(item, "delivered", id=said.id if said else None, status=answer.status)
+            results.append(part.one(position, "delivered", id=said.id if said else None, status=answer.status))
         else:
-            named = f"{reading.entries} of {len(chunk)} items and does not name this one"
-            words = f"the vendor answered {answer.status} for {named}"
-            yield _result(item, "unknown", words=words, status=answer.status)
+            results.append(part.one(position, "unknown", words=silent, status=answer.status))
+    return results
 
 
-def _without_offenders(chunk: list[Item], reading: Reading, answer: Answer, rounds: int) -> _Ended:
+def _without_offenders(part: Part, reading: Reading, answer: Answer, rounds: int) -> _Ended:
     """All or nothing, and some failed: those are rejected, the others were not written and go again."""
     failures = reading.failures
     results = [
-        _result(chunk[position], "rejected", words=said.words, code=said.code, status=answer.status)
+        part.one(position, "rejected", words=said.words, code=said.code, status=answer.status)
         for position, said in failures.items()
     ]
-    rest = [item for position, item in enumerate(chunk) if position not in failures]
-    if not rest:
+    rest = part.without(failures)
+    if not len(rest):
         return _Ended(results)
     if failures and rounds < MOST_ROUNDS:
         return _Ended(results, [(rest, rounds + 1)])
-    if len(chunk) == 1:  # the failure fits no item, but can be about this one only
+    if len(part) == 1:  # the failure fits no item, but can be about this one only
         said = reading.strangers[0]
-        return _Ended([_result(chunk[0], "rejected", words=said.words, code=said.code, status=answer.status)])
+        return _Ended(part.all("rejected", words=said.words, code=said.code, status=answer.status))
     return _Ended(results, _halves(rest, rounds))
 
 
-def _item_by_item(batching: Batching, chunk: list[Item], reading: Reading, answer: Answer) -> Iterator[ItemResult]:
+def _item_by_item(batching: Batching, part: Part, reading: Reading, answer: Answer) -> Iterator[ItemResult]:
     silent_is_good = (
         all(spec.reports == "failures" for spec in batching.results if spec.count is None) and not reading.strangers
     )
-    for position, item in enumerate(chunk):
+    for position in range(len(part)):
         said = reading.said.get(position)
         if said is not None:
             word: Word = "delivered" if said.good else "rejected"
-            yield _result(item, word, id=said.id, words=said.words, code=said.code, status=answer.status)
+            yield part.one(position, word, id=said.id, words=said.words, code=said.code, status=answer.status)
         elif silent_is_good:
-            yield _result(item, "delivered", status=answer.status)
+            yield part.one(position, "delivered", status=answer.status)
         else:
-            yield _result(item, "unknown", words="the vendor's answer does not name this item", status=answer.status)
+            words = "the vendor's answer does not name this item"
+            yield part.one(position, "unknown", words=words, status=answer.status)
 
 
-def _after_refusal(batching: Batching, chunk: list[Item], why: Rejected, rounds: int) -> _Ended:
+def _after_refusal(batching: Batching, part: Part, why: Rejected, rounds: int) -> _Ended:
     """The call as a whole was refused and nobody is named. Halving finds the offender where that does no harm."""
     too_large = why.status == 413  # RFC 9110, 15.5.14: the request was refused for its size, so nothing was done
-    if len(chunk) > 1 and (batching.harmless or too_large):
-        return _Ended([], _halves(chunk, rounds))
-    alone = "" if len(chunk) == 1 else f" (one of {len(chunk)} items refused together)"
-    words = (why.words or str(why)) + alone
-    return _Ended([_result(item, "rejected", words=words, code=why.code, status=why.status) for item in chunk])
+    if len(part) > 1 and (batching.harmless or too_large):
+        return _Ended([], _halves(part, rounds))
+    alone = "" if len(part) == 1 else f" (one of {len(part)} items refused together)"
+    return _Ended(part.all("rejected", words=(why.words or str(why)) + alone, code=why.code, status=why.status))
 
 
-def _halves(chunk: list[Item], rounds: int) -> list[tuple[list[Item], int]]:
-    middle = len(chunk) // 2
-    return [(half, rounds) for half in (chunk[:middle], chunk[middle:]) if half]
+def _halves(part: Part, rounds: int) -> list[tuple[Part, int]]:
+    middle = len(part) // 2
+    halves = part.cut(slice(middle)), part.cut(slice(middle, None))
+    return [(half, rounds) for half in halves if len(half)]

@@ -16,6 +16,8 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -221,7 +223,7 @@ class Journal:
         """A request with these rows leaves as soon as this returns."""
         with self._step() as db:
             self._write_chunk(db)
-            db.execute("INSERT INTO flight VALUES (?)", (_encode(rows).decode(),))
+            db.execute("INSERT INTO flight VALUES (?)", (_encode(list(rows)).decode(),))
 
     def come_back(self, outcomes: Mapping[int, Outcome] | None = None) -> None:
         """No request is in flight any more, and this became of rows, by their numbers (from 1) in the chunk."""
@@ -234,10 +236,7 @@ class Journal:
 
     def reach(self, rows: Sequence[int], progress: Progress) -> None:
         """The steps of the request with these rows have come this far. Forgotten when no request is in flight."""
-        with self._step() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO note VALUES (?, ?)", (_STEPS, _encode([rows, attrs.asdict(progress)]).decode())
-            )
+        self.keep_note(_STEPS, _encode([list(rows), attrs.asdict(progress)]).decode())
 
     def progress(self) -> tuple[Sequence[int], Progress] | None:
         """The rows of the request whose steps were taken last, and how far that came; None: none is in flight."""
@@ -412,9 +411,9 @@ def beside(key: str, hash_: bytes) -> str:
 def _packed(outcomes: Mapping[int, Outcome]) -> str:
     """Outcomes that say the same are written once, with their rows and ids: most of a call's do."""
     together: dict[tuple[Any, ...], list[tuple[int, Any]]] = {}
-    for row, one in outcomes.items():
+    for one, some in groupby(outcomes.items(), itemgetter(1)):
         said = (one.word, one.words, one.code, one.status, one.attempts)
-        together.setdefault(said, []).append((row, one.id))
+        together.setdefault(said, []).extend((row, one.id) for row, _ in some)
     return _encode(list(together.items())).decode()
 
 

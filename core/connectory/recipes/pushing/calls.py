@@ -58,8 +58,8 @@ class Courier(Protocol):
     def named(self, rows: Sequence[Row]) -> Sequence[Row]:
         """The rows with made-up keys, where the vendor's records can be told apart by nothing else."""
 
-    def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
-        """What became of each, numbered from 1. An error comes where nothing more can be sent."""
+    def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[Sequence[ItemResult] | ConnectoryError]:
+        """What became of each, numbered from 1, some at a time. An error comes where nothing more can be sent."""
 
 
 def courier_of(engine: Engine, plan: Plan, given: Mapping[str, Any], root: Path, *, only_new: bool = False) -> Courier:
@@ -117,8 +117,8 @@ class BatchCourier:
         identity = identifying_paths(self.engine.spec.types, fields)
         return [with_key(dict(row), fields, identity, _new_key) for row in rows]
 
-    def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
-        return self.engine.deliver(self.plan, wires, self.given, watch=watch, only_new=self.only_new, written=True)
+    def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[Sequence[ItemResult] | ConnectoryError]:
+        return self.engine.deliver_written(self.plan, wires, self.given, watch, only_new=self.only_new)
 
 
 @attrs.frozen(eq=False)
@@ -202,16 +202,16 @@ class SingleCourier:
             return self.root / value
         return str(value) if kind == Scalar("str") and type(value) is int else value
 
-    def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[ItemResult | ConnectoryError]:
+    def send(self, wires: Sequence[Any], watch: Watch) -> Iterator[Sequence[ItemResult] | ConnectoryError]:
         for number, sending in enumerate(wires, 1):
             watch.going([number])
             result = self._send(number, sending, watch)
             if isinstance(result, ItemResult):
                 watch.told([result])
-                yield result
+                yield [result]
                 continue
             watch.told([])
-            yield from (ItemResult(left, None, "not_tried") for left in range(number, len(wires) + 1))
+            yield [ItemResult(left, None, "not_tried") for left in range(number, len(wires) + 1)]
             yield result
             return
 

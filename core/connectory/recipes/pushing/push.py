@@ -16,7 +16,7 @@ from typing import Final
 import attrs
 
 from connectory.clock import Clock
-from connectory.delivery.accounts import ItemResult
+from connectory.delivery.accounts import Alike, ItemResult
 from connectory.delivery.journal import Accepted, Chunk, Held, Journal, Kind, Outcome, Settled, UnderWay, beside
 from connectory.destinations.destination import Kept, Problem, Written
 from connectory.errors import ConnectoryError, DestinationError
@@ -30,6 +30,7 @@ from connectory.recipes.pushing.rows import (
     TWICE,
     Fate,
     Parcel,
+    Plain,
     Sorted,
     Sorter,
     follow,
@@ -222,11 +223,15 @@ class Push:
         return self._deliver(absent, fates)
 
     def _deliver(self, parcels: Sequence[Parcel], fates: dict[int, Fate]) -> ConnectoryError | None:
-        recorder = _Recorder(self.journal, [parcel.number for parcel in parcels], parcels, fates)
+        if isinstance(parcels, Plain):
+            recorder, wires = _Recorder(self.journal, parcels.numbers, {}, fates), parcels.wires
+        else:
+            earlier = {parcel.number: parcel.attempts for parcel in parcels}
+            recorder, wires = _Recorder(self.journal, list(earlier), earlier, fates), [one.wire for one in parcels]
         stopped = None
-        for result in self.courier.send([parcel.wire for parcel in parcels], recorder):
-            if isinstance(result, ConnectoryError):
-                stopped = result
+        for results in self.courier.send(wires, recorder):
+            if isinstance(results, ConnectoryError):
+                stopped = results
         return stopped
 
     def _end(
@@ -248,13 +253,12 @@ class Push:
         return written
 
     def _written(self, rows: Sequence[Row], fates: Mapping[int, Fate], stopped: ConnectoryError | None) -> Written:
-        words = [fates[number].word if number in fates else "not_tried" for number in range(1, len(rows) + 1)]
-        problems = tuple(
-            self._problem(row, fates.get(number) or Fate("not_tried", str(stopped or "")))
-            for number, (row, word) in enumerate(zip(rows, words, strict=True), 1)
-            if word not in GOOD
-        )
-        return Written(words.count("delivered"), words.count("unchanged"), problems, words.count("accepted"))
+        not_tried = Fate("not_tried", str(stopped or ""))
+        ends = [fates.get(number, not_tried) for number in range(1, len(rows) + 1)]
+        counts = Counter(fate.word for fate in ends)
+        pairs = () if GOOD.issuperset(counts) else zip(rows, ends, strict=True)
+        problems = tuple(self._problem(row, fate) for row, fate in pairs if fate.word not in GOOD)
+        return Written(counts["delivered"], counts["unchanged"], problems, counts["accepted"])
 
     def _problem(self, row: Row, fate: Fate) -> Problem:
         return Problem(
@@ -346,9 +350,9 @@ _KEYS: Final = uuid.UUID("5a1c6d0e-7c3b-5d55-9f0e-3d1f0c8a7b21")
 
 @attrs.define(eq=False)
 class _Recorder(Recorder):
-    """Counts how often each row was sent, and keeps what became of it."""
+    """Counts how often each row was sent, and keeps what became of it. `earlier` tells how often it was before."""
 
-    parcels: Sequence[Parcel]
+    earlier: Mapping[int, int]
     fates: dict[int, Fate]
     _tries: Counter[int] = attrs.field(init=False, factory=Counter)
     _alike: dict[Hashable, tuple[Fate, Outcome]] = attrs.field(init=False, factory=dict)
@@ -363,13 +367,21 @@ class _Recorder(Recorder):
         super().flight(away)
 
     def outcomes(self, results: Sequence[ItemResult]) -> Mapping[int, Outcome]:
+        if isinstance(results, Alike):
+            numbers = self.numbers_of(results.rows)
+            attempts = set(map(self._attempts, numbers))
+            if len(attempts) == 1:
+                fate, outcome = self._ending(results[0], *attempts)
+                self.fates.update(dict.fromkeys(numbers, fate))
+                return dict.fromkeys(numbers, outcome)
         found = {}
         for one in results:
-            parcel = self.parcels[one.row - 1]
-            self.fates[parcel.number], found[parcel.number] = self._ending(
-                one, parcel.attempts + self._tries[parcel.number]
-            )
+            number = self.numbers[one.row - 1]
+            self.fates[number], found[number] = self._ending(one, self._attempts(number))
         return found
+
+    def _attempts(self, number: int) -> int:
+        return self.earlier.get(number, 0) + self._tries[number]
 
     def _ending(self, result: ItemResult, attempts: int) -> tuple[Fate, Outcome]:
         """What became of a row. Rows without an id of the vendor's share one: nearly all of a call's are alike."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from connectory.delivery.accounts import ItemResult
+from connectory.delivery.accounts import Alike, ItemResult
 from connectory.delivery.journal import Journal, Outcome
 from connectory.progress import Progress
 
@@ -24,7 +24,7 @@ class Recorder:
         return ""
 
     def going(self, rows: Sequence[int]) -> None:
-        self._rows, self._away = [self.numbers[row - 1] for row in rows], False
+        self._rows, self._away = self.numbers_of(rows), False
         if self.begun() is None and self.journal.progress() is not None:
             self.journal.come_back()  # a request that goes on in parts
 
@@ -48,6 +48,15 @@ class Recorder:
     def reach(self, progress: Progress) -> None:
         self.journal.reach(self._rows, progress)
 
+    def numbers_of(self, rows: Sequence[int]) -> Sequence[int]:
+        """The numbers of some of those that are sent."""
+        if isinstance(rows, range):
+            return self.numbers[rows.start - 1 : rows.stop - 1]
+        return [self.numbers[row - 1] for row in rows]
+
     def outcomes(self, results: Sequence[ItemResult]) -> Mapping[int, Outcome]:
         """What is written down of rows, by their numbers."""
+        if isinstance(results, Alike):
+            outcome = Outcome(results.word, results.words, results.code, results.status)
+            return dict.fromkeys(self.numbers_of(results.rows), outcome)
         return {self.numbers[one.row - 1]: Outcome(one.word, one.words, one.code, one.status) for one in results}

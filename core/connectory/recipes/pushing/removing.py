@@ -90,10 +90,11 @@ class Remover:
                 words[number] = "invalid"
                 refused.append(f"{one['key']}: {fault}")
         stopped = None
-        for result in self.courier.send(wires, Recorder(journal, numbers)):
-            if isinstance(result, ConnectoryError):
-                stopped = result
-            elif result.word != "not_tried":
+        for results in self.courier.send(wires, Recorder(journal, numbers)):
+            if isinstance(results, ConnectoryError):
+                stopped = results
+                continue
+            for result in (one for one in results if one.word != "not_tried"):
                 number = numbers[result.row - 1]
                 words[number] = result.word
                 if result.word not in ("delivered", "accepted"):

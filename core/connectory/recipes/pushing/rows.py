@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import attrs
 import msgspec
@@ -48,6 +48,34 @@ class Parcel:
     hash: bytes
     held: int | None = None
     attempts: int = 0
+
+
+@attrs.frozen(eq=False)
+class Plain(Sequence[Parcel]):
+    """The parcels of a chunk that goes as it is, of whose rows nothing is known singly; each is made when it is asked
+    for."""
+
+    rows: Sequence[Row]
+    wires: Sequence[Any]
+
+    @property
+    def numbers(self) -> range:
+        """Of all of them."""
+        return range(1, len(self.rows) + 1)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Parcel: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Parcel]: ...
+
+    def __getitem__(self, place: int | slice) -> Parcel | list[Parcel]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(len(self))[place]]
+        return Parcel(self.numbers[place], self.rows[place], self.wires[place], None, b"")
 
 
 @attrs.frozen
@@ -132,10 +160,10 @@ class Sorter:
 
     def sort(self, rows: Sequence[Row], held: Sequence[int | None] | None = None) -> Sorted:
         """Sort one chunk. `held` are the ids of held rows that these replace; None: rows of the source."""
-        seen = self._look(rows)
-        if held is None and not seen.keys and not self._undecided_rows():  # nothing is known of single rows
-            parcels = [Parcel(number, rows[number - 1], wire, None, b"") for number, wire in seen.wires.items()]
-            return Sorted(parcels, seen.fates, {}, seen.hashes, {}, {}, {})
+        wires = self.courier.wires(rows)
+        if held is None and wires is not None and not self.keys.names and not self._undecided_rows():
+            return Sorted(Plain(rows, wires), {}, {}, dict.fromkeys(range(1, len(rows) + 1), b""), {}, {}, {})
+        seen = self._look(rows, wires)
         known = list(dict.fromkeys(seen.keys.values()))
         accepted = self.journal.accepted(known) if known else {}
         kept = self.journal.held_under(known) if known and self.journal.count_held() else {}
@@ -188,12 +216,9 @@ class Sorter:
             self._undecided = Counter(one.row for one in held if one.key is None and one.word == "unknown")
         return self._undecided
 
-    def _look(self, rows: Sequence[Row]) -> _Seen:
+    def _look(self, rows: Sequence[Row], wires: Sequence[Any] | None) -> _Seen:
         """Each row by itself: its key, and what is sent of it or why it cannot be."""
         seen = _Seen()
-        wires = self.courier.wires(rows)
-        if wires is not None and not self.keys.names:
-            return _Seen(dict(enumerate(wires, 1)), {}, dict.fromkeys(range(1, len(rows) + 1), b""))
         for number, row in enumerate(rows, 1):
             try:
                 key = self.keys.of(row)
