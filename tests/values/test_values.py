@@ -141,6 +141,19 @@ def test_what_a_codec_writes_it_reads_back(moment: datetime, name: str) -> None:
 
 @given(
     st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)),
+    st.sampled_from([0, 120_000, 123_000, 123_456, 120, 999_999]),
+    st.sampled_from([UTC, timezone(timedelta(hours=-5, minutes=3, seconds=2))]),
+)
+def test_iso_is_as_short_as_its_fraction_allows(moment: datetime, fraction: int, zone: timezone) -> None:
+    moment = moment.replace(microsecond=fraction, tzinfo=zone)
+    digits = "milliseconds" if fraction % 1000 == 0 else "microseconds"
+    written = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=digits if fraction else "seconds")
+    assert find_codec("rfc3339", BUILT_IN).write(moment) == f"{written}Z"
+    assert find_codec("utc_naive", BUILT_IN).write(moment) == written
+
+
+@given(
+    st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31)),
     st.sampled_from([UTC, timezone(timedelta(hours=-5, minutes=3, seconds=2))]),
     st.sampled_from(["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%d.%m.%Y"]),
 )
