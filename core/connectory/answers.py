@@ -19,7 +19,7 @@ _BOM = b"\xef\xbb\xbf"
 _FLOAT_DIGITS = 15  # that every float holds (IEEE 754 binary64)
 
 
-def _number(text: str) -> float | Decimal:
+def read_fraction(text: str) -> float | Decimal:
     """A fraction as a float where that is the very number, else as a Decimal."""
     number = float(text)
     if len(text) <= _FLOAT_DIGITS:
@@ -30,7 +30,7 @@ def _number(text: str) -> float | Decimal:
 
 _decode_json = msgspec.json.Decoder().decode
 _decode_json_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
-_decode_json_precisely = msgspec.json.Decoder(float_hook=_number).decode
+_decode_json_precisely = msgspec.json.Decoder(float_hook=read_fraction).decode
 
 
 _ESCAPES = re.compile(

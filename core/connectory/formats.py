@@ -15,7 +15,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from connectory.answers import Undecodable, read_json, read_json_precisely, read_text
+from connectory.answers import Undecodable, read_fraction, read_json, read_json_precisely, read_text
 from connectory.lines import split
 from connectory.plugins.kinds import Format
 from connectory.spec.places import EVERY
@@ -197,14 +197,14 @@ def leaving_text(format: Format, where: Records) -> Format:
     """The format with records left as the text they came as; where they cannot be they are read as ever."""
     if format not in (FORMATS["json"], PRECISE_JSON) or len(where.path) > 1 or where.key_as or where.value_as:
         return format
-    usual = format.read
+    usual, float_hook = format.read, read_fraction if format == PRECISE_JSON else None
     steps = [step for step in where.path[0].steps if isinstance(step, str) and step != EVERY]
     if usual is None or len(steps) < len(where.path[0].steps):
         return format
 
     def read(body: bytes) -> Any:
         try:
-            return split(body, steps)
+            return split(body, steps, float_hook)
         except (ValueError, RecursionError):
             return usual(body)
 

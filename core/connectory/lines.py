@@ -5,8 +5,9 @@ A list whose records go into a file of JSON as they are need not become Python v
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
+from functools import cache
 from operator import methodcaller
 from typing import Any, overload
 
@@ -16,20 +17,20 @@ from connectory.errors import BadAnswer
 
 _split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_decode = msgspec.json.Decoder().decode
-_decode_lines = msgspec.json.Decoder().decode_lines
-_decode_lines_exactly = msgspec.json.Decoder(float_hook=Decimal).decode_lines
+
+FloatHook = Callable[[str], Any]
 _holds_something = methodcaller("startswith", b'{"')  # an object with a field
 
 
 class Lines(Sequence[Any]):
     """Objects of JSON, each a line of `text` with no space where it begins. Numbers may be larger than a float holds.
 
-    To look at one decodes all.
+    To look at one decodes all; `float_hook` makes the fractions then, where it is given.
     """
 
-    def __init__(self, text: bytes, count: int) -> None:
+    def __init__(self, text: bytes, count: int, float_hook: FloatHook | None = None) -> None:
         self.text = text
+        self.float_hook = float_hook
         self._count = count
         self._decoded: list[Any] | None = None
 
@@ -37,7 +38,7 @@ class Lines(Sequence[Any]):
     def joined(cls, parts: Iterable[Lines]) -> Lines:
         """All of them, one after the other."""
         parts = list(parts)
-        return cls(b"".join(part.text for part in parts), sum(map(len, parts)))
+        return cls(b"".join(part.text for part in parts), sum(map(len, parts)), parts[0].float_hook if parts else None)
 
     def __len__(self) -> int:
         return self._count
@@ -75,15 +76,15 @@ class Lines(Sequence[Any]):
 
     def _decode(self) -> list[Any]:
         try:
-            return _decode_lines(self.text)
+            return _decoder(self.float_hook).decode_lines(self.text)
         except msgspec.ValidationError:  # a number that no float holds
             try:
-                return _decode_lines_exactly(self.text)
+                return _decoder(Decimal).decode_lines(self.text)
             except msgspec.ValidationError as why:
                 raise BadAnswer(f"a record cannot be read: {why}") from None
 
 
-def split(body: bytes, steps: Sequence[str]) -> Any:
+def split(body: bytes, steps: Sequence[str], float_hook: FloatHook | None = None) -> Any:
     """JSON as Python values, but for the list at the end of the steps, whose records are `Lines`.
 
     Raises ValueError where there is no such list or where one of its records is no object with a field.
@@ -92,19 +93,25 @@ def split(body: bytes, steps: Sequence[str]) -> Any:
         body.decode()  # texts that nobody looks at are to be texts
     if b"\n" in body or b"\r" in body:
         body = msgspec.json.format(body, indent=-1)
-    return _split(body, steps)
+    return _split(body, steps, float_hook)
 
 
-def _split(json: bytes | msgspec.Raw, steps: Sequence[str]) -> Any:
+@cache
+def _decoder(float_hook: FloatHook | None) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(float_hook=float_hook)
+
+
+def _split(json: bytes | msgspec.Raw, steps: Sequence[str], float_hook: FloatHook | None) -> Any:
     if not steps:
-        return _lines(list(map(bytes, _split_array(json))))
+        return _lines(list(map(bytes, _split_array(json))), float_hook)
     held = _split_object(json)
     if steps[0] not in held:
         raise ValueError(f"nothing is called {steps[0]}")
-    return {key: _split(raw, steps[1:]) if key == steps[0] else _decode(raw) for key, raw in held.items()}
+    decode = _decoder(float_hook).decode
+    return {key: _split(raw, steps[1:], float_hook) if key == steps[0] else decode(raw) for key, raw in held.items()}
 
 
-def _lines(records: list[bytes]) -> Lines:
+def _lines(records: list[bytes], float_hook: FloatHook | None) -> Lines:
     if not all(map(_holds_something, records)):
         raise ValueError("not every record is an object with a field")
-    return Lines(b"\n".join([*records, b""]), len(records))
+    return Lines(b"\n".join([*records, b""]), len(records), float_hook)

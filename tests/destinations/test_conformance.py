@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import connectory
 from connectory.destinations.destination import Contract, Written
 from connectory.destinations.rows import ContractBroken
 from connectory.errors import DestinationError
+from connectory.lines import Lines, split
 from connectory.values.shapes import ListOf, Plain, Record, Shape
 from destinations.places import OPENER, Mode, Place, bare, duckdb_place, files_place, postgres_place, state_of
 
@@ -237,6 +239,45 @@ def test_any_rows_in_any_chunks_are_there_once_and_equal(
     opened.finish()
     opened.close()
     assert sorted(map(repr, map(normal, place.rows()))) == sorted(repr(normal(place.seen(row))) for row in rows)
+
+
+WRITTEN = st.sampled_from(
+    ["2026-01-01", "10:00:00", "2026-01-01T10:00:00Z", "2026-01-01T10:00:00.123456789+02:00", "1.5", "1e400", "é"]
+)
+KINDS_DECLARED = st.sampled_from([Plain("int"), Plain("float"), Plain("text"), Plain("datetime"), Plain("decimal")])
+DECLARED = st.dictionaries(st.sampled_from(["a", "b", "v"]), KINDS_DECLARED | KINDS_DECLARED.map(ListOf))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries({"id": st.integers(0, 5)}, optional={"v": VALUES, "a": WRITTEN, "b": st.lists(WRITTEN)}),
+        min_size=1,
+        max_size=6,
+    ),
+    cuts=st.lists(st.integers(0, 100), max_size=2),
+    shape=DECLARED,
+    mode=st.sampled_from(["append", "replace", "merge"]),
+    contract=st.sampled_from(["evolve", "discard_row", "discard_value"]),
+)
+def test_rows_that_come_as_text_are_the_same_rows(
+    make: MakePlace, rows: list[Any], cuts: list[int], shape: dict[str, Shape], mode: Mode, contract: Contract
+) -> None:
+    outcomes = []
+    for as_text in (False, True):
+        place = make()
+        with place.open(mode if mode in place.modes else "append", shape=shape, contract=contract) as opened:
+            written = [opened.write(lines_of(chunk) if as_text else chunk) for chunk in chunked(rows, cuts)]
+            opened.finish()
+        told = [(each.counts, each.dropped, [(why.field, why.row) for why in each.problems]) for each in written]
+        outcomes.append((told, sorted(map(repr, map(normal, place.rows())))))
+    assert outcomes[0] == outcomes[1]
+
+
+def lines_of(rows: list[Any]) -> Lines:
+    lines = split(json.dumps(rows).encode(), [])
+    assert isinstance(lines, Lines)
+    return lines
 
 
 def normal(value: Any) -> Any:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 import attrs
 import msgspec
 
+from connectory.lines import FloatHook, Lines
 from connectory.values import shapes
 
 # Types of single values, as DuckDB writes them. Any other text is a type that somebody else gave the column.
@@ -136,13 +138,25 @@ class Layout:
         """What msgspec checks a row against: wrong types and unknown fields are refused, a missing one becomes None."""
         return _object_type({self.names_in_lines[column.wire]: column.tree for column in self.columns})
 
+    @cached_property
+    def _decoder(self) -> Callable[[FloatHook | None], msgspec.json.Decoder[Any]]:
+        kind = self.row_type
+        return cache(lambda hook: msgspec.json.Decoder(kind, dec_hook=read_special, float_hook=hook))
+
     def read(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The rows as objects of `row_type`. Raises KeyError, TypeError, ValueError (msgspec's own errors are such) or
         RecursionError where one is not of the layout."""
+        if isinstance(rows, Lines) and not self.renames:
+            return self._decoder(rows.float_hook).decode_lines(rows.text)
         if self.renames:
             rows = [{self.names_in_lines[wire]: value for wire, value in row.items()} for row in rows]
-        read: list[Any] = msgspec.convert(rows, list[self.row_type], dec_hook=read_special)  # type: ignore[name-defined]
+        read: list[Any] = msgspec.convert(list(rows), list[self.row_type], dec_hook=read_special)  # type: ignore[name-defined]
         return read
+
+    def keys_in(self, objects: Sequence[Any], wire: str) -> list[Any]:
+        """The values of a field in objects of `row_type`."""
+        place = list(self.names_in_lines).index(wire)
+        return list(map(attrgetter(f"f{place}"), objects))
 
     @cached_property
     def structure(self) -> str:

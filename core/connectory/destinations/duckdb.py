@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import attrs
 import duckdb
 import msgspec
 
@@ -43,6 +44,7 @@ from connectory.destinations.duckdb_file import (
 from connectory.destinations.duckdb_growth import inexact, settle_all, statements
 from connectory.destinations.rows import Fitted, Rules, account, fit_exactly, hardened
 from connectory.errors import DestinationError
+from connectory.lines import Lines
 from connectory.values.shapes import Record
 
 __all__ = ["DuckDBTable", "count", "glance", "open_duckdb"]
@@ -65,6 +67,16 @@ _making: Final = threading.Lock()  # two connections of this process must not ma
 _STATE_TABLE: Final = """
 CREATE TABLE IF NOT EXISTS _connectory_state (
     table_name VARCHAR, run VARCHAR, pending BOOLEAN, state BLOB, counts VARCHAR, saved_at TIMESTAMP WITH TIME ZONE)"""
+
+
+@attrs.frozen
+class _Ready:
+    """A chunk as DuckDB takes it: JSON, one row a line, every line with every column, cut into texts for one statement
+    each; and the values of the fields of the key."""
+
+    number: int
+    texts: list[str]
+    keys: Mapping[str, list[Any]]
 
 
 def open_duckdb(
@@ -148,16 +160,15 @@ class DuckDBTable:
 
     def write(self, rows: Rows, state: bytes | None = None) -> Written:
         """One chunk; see `Destination`. The rows are looked at as a whole first, and one by one where that fails."""
-        rows = rows if isinstance(rows, list) else list(rows)
+        rows = rows if isinstance(rows, list | Lines) else list(rows)
         with plain_words(self._path, str(self._name)):
-            if (texts := self._in_a_go(rows)) is not None:
+            if (ready := self._in_a_go(rows)) is not None:
                 with suppress(duckdb.ConversionException, duckdb.InvalidInputException):
-                    return self._deliver(rows, texts, self._layout, state)
+                    return self._deliver(ready, self._layout, state)
             fitted = self._cast(fit_exactly(rows, self._layout.trees, self._rules, self._inexact))
             layout = self._layout.grown({wire: hardened(tree) for wire, tree in fitted.trees.items()})
             layout = self._layout if layout == self._layout else layout  # it holds what msgspec compiled
-            texts = _texts(fitted.rows, layout)
-            return self._deliver(fitted.rows, texts, layout, state, fitted)
+            return self._deliver(self._make_ready(fitted.rows, layout), layout, state, fitted)
 
     def read_state(self) -> Kept | None:
         """What the same run kept last: of its `replace` in the making, else of the finished table."""
@@ -168,6 +179,11 @@ class DuckDBTable:
     @property
     def rows_per_write(self) -> None:
         """As they come."""
+
+    @property
+    def takes_text(self) -> bool:
+        """Rows are read by the types of the columns, from text as well."""
+        return True
 
     def resume(self) -> None:
         """Nothing is ever half done here: a write is one transaction."""
@@ -186,14 +202,27 @@ class DuckDBTable:
         with plain_words(self._path, str(self._name)):
             self._connection.close()
 
-    def _in_a_go(self, rows: Rows) -> list[str] | None:
-        """The chunk as texts for DuckDB, or None where it has to be looked at row by row."""
-        if not all(rows) or any(None in [row.get(field) for row in rows] for field in self._key):
+    def _in_a_go(self, rows: Rows) -> _Ready | None:
+        """The chunk made ready, or None where it has to be looked at row by row."""
+        if not isinstance(rows, Lines) and not all(rows):
             return None
         try:
-            return _texts(rows, self._layout)
+            ready = self._make_ready(rows, self._layout)
         except (KeyError, TypeError, ValueError, RecursionError):
             return None
+        return None if any(None in held for held in ready.keys.values()) else ready
+
+    def _make_ready(self, rows: Rows, layout: Layout) -> _Ready:
+        """Raises ValueError, TypeError, KeyError or RecursionError where a row is not of the layout."""
+        size = max(500, min(_MOST_ROWS, _MOST_VALUES // max(1, len(layout.columns))))
+        texts: list[str] = []
+        keys: dict[str, list[Any]] = {field: [] for field in self._key}
+        for start in range(0, len(rows), size):
+            objects = layout.read(rows[start : start + size])
+            texts.append(_encode(objects).decode().removesuffix("\n"))
+            for field, held in keys.items():
+                held += layout.keys_in(objects, field)
+        return _Ready(len(rows), texts, keys)
 
     def _inexact(self, grown: Mapping[str, Tree]) -> set[str]:
         """Fields whose stored integers would lose digits as floats."""
@@ -220,18 +249,16 @@ class DuckDBTable:
                 reasons[place] = (wire, f"'{str(texts[place])[:40]}' does not fit the column's type {sql_type(tree)}")
         return fitted.without(reasons)
 
-    def _deliver(
-        self, rows: Rows, texts: list[str], layout: Layout, state: bytes | None, fitted: Fitted | None = None
-    ) -> Written:
+    def _deliver(self, ready: _Ready, layout: Layout, state: bytes | None, fitted: Fitted | None = None) -> Written:
         """Write and commit, with the state and what became of the rows."""
         with self._transaction():
             self._grow(layout)
-            if self._key and rows:
-                delivered = self._merge(rows, texts, layout)
+            if self._key and ready.number:
+                delivered = self._merge(ready, layout)
             else:
-                delivered = len(rows)
-                self._insert(self._into.sql, texts, layout)
-            written = account(delivered, len(rows), fitted)
+                delivered = ready.number
+                self._insert(self._into.sql, ready.texts, layout)
+            written = account(delivered, ready.number, fitted)
             self._keep_state(state, written.counts, pending=self._mode == "replace")
         self._there = self._layout = layout
         return written
@@ -244,12 +271,12 @@ class DuckDBTable:
         for text in texts:
             self._connection.execute(f"INSERT INTO {table} {_READ}", [text, layout.structure])
 
-    def _merge(self, rows: Rows, texts: list[str], layout: Layout) -> int:
+    def _merge(self, ready: _Ready, layout: Layout) -> int:
         """How many rows were new or not the same as those of their keys."""
-        distinct = self._surely_distinct(rows, layout)
+        distinct, texts = self._surely_distinct(ready, layout), ready.texts
         parameters: list[str] = []
         simple = not layout.renames and not layout.has_foreign
-        if distinct and simple and len(texts) == 1 and len(rows) < _FEW:
+        if distinct and simple and len(texts) == 1 and ready.number < _FEW:
             incoming, parameters = f"({_READ})", [texts[0], layout.structure]
         else:
             incoming = self._gather(texts, layout, distinct=distinct)
@@ -276,14 +303,14 @@ class DuckDBTable:
             self._connection.execute(f"DELETE FROM {_INCOMING} WHERE rowid NOT IN ({last})")
         return _INCOMING
 
-    def _surely_distinct(self, rows: Rows, layout: Layout) -> bool:
+    def _surely_distinct(self, ready: _Ready, layout: Layout) -> bool:
         """Whether no two rows have one key, seen without asking DuckDB: only for texts and integers are we sure."""
         for field in self._key:
             tree = layout.by_wire[field].tree
             if not isinstance(tree, Leaf) or tree.type not in (columns.VARCHAR, columns.BIGINT):
                 return False
-        keys = [[row[field] for row in rows] for field in self._key]
-        return len(set(keys[0] if len(keys) == 1 else zip(*keys, strict=True))) == len(rows)
+        keys = list(ready.keys.values())
+        return len(set(keys[0] if len(keys) == 1 else zip(*keys, strict=True))) == ready.number
 
     def _swap(self) -> None:
         if kind_of(self._connection, self._into):
@@ -336,15 +363,3 @@ class DuckDBTable:
             with suppress(duckdb.Error):
                 self._connection.execute("ROLLBACK")
             raise
-
-
-def _texts(rows: Rows, layout: Layout) -> list[str]:
-    """The rows as JSON, one a line, every line with every column, cut into texts for one statement each.
-
-    Raises ValueError, TypeError, KeyError or RecursionError where a row is not of the layout.
-    """
-    size = max(500, min(_MOST_ROWS, _MOST_VALUES // max(1, len(layout.columns))))
-    texts = []
-    for start in range(0, len(rows), size):
-        texts.append(_encode(layout.read(rows[start : start + size])).decode().removesuffix("\n"))
-    return texts

@@ -17,7 +17,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,7 +29,7 @@ from connectory.destinations import columns
 from connectory.destinations.columns import ANYTHING, Column, Layout, Tree
 from connectory.destinations.destination import Contract, Kept, Written
 from connectory.destinations.duckdb_growth import settle_all
-from connectory.destinations.files_formats import Write, write_csv, write_jsonl
+from connectory.destinations.files_formats import Write, read_lines, write_csv, write_jsonl
 from connectory.destinations.files_kept import Keeper, Manifest, Move, plain_words
 from connectory.destinations.files_paths import Format, Pattern, partition_of, read_mode, read_pattern
 from connectory.destinations.rows import Fitted, Rules, account, fit_rows, hardened
@@ -99,6 +99,7 @@ class FilesDestination:
         writer: Write,
     ) -> None:
         self._pattern, self._mode, self._run, self._writer = pattern, mode, run, writer
+        self._format = pattern.format
         self._partition = tuple(partition)
         self._encoder = _exact_encoder if pattern.format == "jsonl" else _encoder
         self._rules = Rules(contract=contract, where=str(pattern.folder / pattern.label))
@@ -130,9 +131,17 @@ class FilesDestination:
             known = None
         declared = {wire: columns.tree_of(held) for wire, held in shape.fields.items()} if shape else {}
         have = _layout_from(known)
+        if self._format == "jsonl" and self._rules.contract != "evolve" and known is None:
+            have = have.grown(self._names_there(manifest))
         self._layout = have.grown(settle_all(have.trees, declared))
         lines = self._keeper.lines() if self._partition else ()
         self._folders = {self._folder_of(_read_row(line)) for line in lines}
+
+    def _names_there(self, manifest: Manifest) -> Mapping[str, Tree]:
+        """The fields of the rows in the files that are there; nobody looked at them while no contract asked for it."""
+        files = [file for place in manifest.parts if (file := self._pattern.folder / place).exists()]
+        lines = chain(chain.from_iterable(map(read_lines, files)), self._keeper.lines())
+        return _names(map(_read_row, lines), Layout())
 
     def _without_pending(self, manifest: Manifest) -> Manifest:
         forgotten = attrs.evolve(manifest, pending=False, run="", pending_state=None, pending_counts={})
@@ -144,8 +153,8 @@ class FilesDestination:
 
     @property
     def takes_text(self) -> bool:
-        """Whether rows go into the file as they came, without a look at one."""
-        return self._pattern.format == "jsonl" and not self._typed and not self._partition
+        """Whether rows go into the working file as they came; by their types at most."""
+        return self._format != "csv" and not self._partition
 
     def resume(self) -> None:
         """What was half done was finished when it was opened."""
@@ -196,10 +205,16 @@ class FilesDestination:
             self._keeper.manifest, working=size, rows=self._keeper.manifest.rows + number, run=self._run
         )
         if self._mode == "append":
-            manifest = attrs.evolve(manifest, columns=_described(layout))
+            manifest = attrs.evolve(manifest, columns=self._described(layout))
             return manifest if state is None else manifest.keeping(self._run, Kept(state, written.counts))
-        manifest = attrs.evolve(manifest, pending=True, pending_columns=_described(layout))
+        manifest = attrs.evolve(manifest, pending=True, pending_columns=self._described(layout))
         return manifest if state is None else attrs.evolve(manifest, pending_state=state, pending_counts=written.counts)
+
+    def _described(self, layout: Layout) -> Any:
+        """What is kept of the columns; nothing where nobody has looked at the rows."""
+        if self._format == "jsonl" and not self._typed:
+            return None
+        return [[column.name, column.wire, columns.describe(column.tree)] for column in layout.columns]
 
     # Rows into lines.
 
@@ -207,11 +222,9 @@ class FilesDestination:
         """What did not fit, the columns then, and the rows as lines with their number.
 
         The rows are looked at as a whole first, and one by one where that fails."""
-        if isinstance(rows, Lines) and self.takes_text:
-            return None, self._layout, rows.text, len(rows)
         if not self._partition and (whole := self._in_a_go(rows)) is not None:
             layout = self._layout
-            if not self._typed and (new := _names(rows, layout)):
+            if self._format == "csv" and (new := _names(rows, layout)):
                 layout = layout.grown(new)
             return None, layout, whole, len(rows)
         if self._typed:
@@ -224,13 +237,13 @@ class FilesDestination:
             fitted = Fitted(list(rows), list(rows), {}, [])  # type: ignore[arg-type]
             layout = self._layout
         lines, reasons = [], {}
-        for place, row in enumerate(fitted.rows if self._pattern.format == "parquet" or self._drops else fitted.given):
+        for place, row in enumerate(fitted.rows if self._format == "parquet" or self._drops else fitted.given):
             try:
                 lines.append(self._line(row))
             except Misfit as why:
                 reasons[place] = (why.field, why.reason)
         fitted = fitted.without(reasons)
-        if not self._typed:
+        if self._format == "csv":
             layout = layout.grown(_names(fitted.rows, layout))
         return fitted, self._layout if layout == self._layout else layout, b"".join(lines), len(lines)
 
@@ -240,6 +253,8 @@ class FilesDestination:
 
     def _in_a_go(self, rows: Rows) -> bytes | None:
         """The lines of rows that are all of the layout, or that any layout takes; else None."""
+        if isinstance(rows, Lines):
+            return self._as_they_came(rows)
         if not all(rows):
             return None
         try:
@@ -251,6 +266,13 @@ class FilesDestination:
             return lines if self._typed or b"null" not in lines or _surely_finite(rows) else None
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             return None
+
+    def _as_they_came(self, rows: Lines) -> bytes | None:
+        with suppress(KeyError, TypeError, ValueError, RecursionError):
+            if self._typed:
+                self._layout.read(rows)
+            return rows.text
+        return None
 
     def _line(self, row: Mapping[str, Any]) -> bytes:
         if not row or not isinstance(row, dict | Mapping):  # dict first: to ask for a Mapping takes ten times as long
@@ -293,8 +315,8 @@ class FilesDestination:
             attrs.evolve(
                 self._without_pending(manifest),
                 parts=parts,
-                columns=_described(self._layout),
-                published=_described(self._layout),
+                columns=self._described(self._layout),
+                published=self._described(self._layout),
                 moves=(*remade, *made),
                 leaving=leaving,
             )
@@ -312,7 +334,7 @@ class FilesDestination:
     @property
     def _remakes(self) -> bool:
         """Whether the files are not what stands in the working file."""
-        return self._pattern.format != "jsonl" or bool(self._partition)
+        return self._format != "jsonl" or bool(self._partition)
 
     def _whole(self, place: str, rows: int) -> Move:
         path = self._keeper.new_path()
@@ -347,7 +369,7 @@ class FilesDestination:
 
     def _remade(self, manifest: Manifest) -> Iterator[Move]:
         """Earlier files whose columns readers could not join with these."""
-        if self._pattern.format != "parquet" or manifest.published is None:
+        if self._format != "parquet" or manifest.published is None:
             return
         from connectory.destinations.files_parquet import lines_of, readable_together
 
@@ -384,7 +406,7 @@ def _endless(value: Any) -> bool:
 _FINITE: Final = frozenset({str, int, bool, type(None)})
 
 
-def _names(rows: Rows, layout: Layout) -> dict[str, Tree]:
+def _names(rows: Iterable[Mapping[str, Any]], layout: Layout) -> dict[str, Tree]:
     """Fields that have no column yet, in the order they came."""
     new: dict[str, Tree] = {}
     known = layout.by_wire.keys()
@@ -394,10 +416,6 @@ def _names(rows: Rows, layout: Layout) -> dict[str, Tree]:
             seen = names
             new.update({field: ANYTHING for field in row if field not in known})
     return new
-
-
-def _described(layout: Layout) -> Any:
-    return [[column.name, column.wire, columns.describe(column.tree)] for column in layout.columns]
 
 
 def _layout_from(described: Any) -> Layout:

@@ -29,6 +29,12 @@ def write_jsonl(path: Path, lines: Iterable[bytes], layout: Layout, left_out: Se
         _settle(file)
 
 
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file."""
+    with path.open("rb") as file:
+        yield from file
+
+
 def write_csv(path: Path, lines: Iterable[bytes], layout: Layout, left_out: Sequence[str]) -> None:
     """A line for the names and one a row. Null and missing are empty, an empty text is `""`, nested values are JSON."""
     fields = [column.wire for column in layout.columns if column.wire not in left_out]

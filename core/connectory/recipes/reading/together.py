@@ -17,7 +17,7 @@ from connectory.destinations.destination import Problem
 from connectory.lines import Lines
 from connectory.recipes.source import Chunk, Position
 
-TOGETHER: Final = 5_000  # rows: more makes no write to a table or file cheaper
+TOGETHER: Final = 10_000  # rows: more makes no write to a table or file cheaper
 LONGEST: Final = 0.1  # seconds that rows wait for others
 
 
