@@ -46,14 +46,15 @@ def school(parts: Parts) -> Iterator[TwelveTwenty]:
         yield vendor
 
 
+@pytest.mark.parametrize("columns", [False, True], ids=["rows", "columns"])
 def test_three_bad_of_5000_are_held_back_by_name_and_the_others_arrive_in_nine_calls(
-    school: TwelveTwenty, pushes: Push
+    school: TwelveTwenty, pushes: Push, columns: bool
 ) -> None:
     bad = {1: "exam-1", 1500: "exam-1500", 5000: "exam-5000"}
     school.refuse = {name: f"{name} is refused" for name in bad.values()}
     rows = [event(number) for number in range(1, 5001)]
     exams = pushes(EVENTS, server=school.url, api_key=school.api_key)
-    report = exams.run(rows)
+    report = exams.run(rows, columns=columns)
     assert str(report.accounts) == "5,000 read = 4,997 delivered + 3 rejected", report.error
     assert report.exit_code == 3
     assert report.calls <= 9
@@ -62,7 +63,7 @@ def test_three_bad_of_5000_are_held_back_by_name_and_the_others_arrive_in_nine_c
     }
     assert len(school.calendar) == 4997
 
-    report = exams.run(rows)
+    report = exams.run(rows, columns=columns)
     assert str(report.accounts) == "5,000 read = 0 delivered + 4,997 unchanged + 3 rejected"
     assert report.calls == 0
 

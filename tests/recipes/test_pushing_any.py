@@ -30,6 +30,7 @@ from connectory.spec.language import Batch, Results
 from connectory.spec.places import parse_path
 from connectory.spec.typeexpr import TypeExpr
 from connectory.spec.words import Anything, Match, Test
+from connectory.table import Table
 
 Event = Literal["answer", "lost", "never arrived", "denied", "killed before", "killed after", "throttled"]
 EVENTS: tuple[Event, ...] = ("answer", "lost", "never arrived", "denied", "killed before", "killed after", "throttled")
@@ -138,7 +139,7 @@ def starts(path: Path, rows: Sequence[Mapping[str, Any]], courier: FakeCourier, 
         journal = open_journal(path)
         push = Push(journal, Sorter(courier, journal, Keys(("id",) if keyed else ())), ManualClock())
         try:
-            if (counts := start(push, rows, courier.largest)) is not None:
+            if (counts := start(push, rows, courier.largest, by_columns=courier.wholesale)) is not None:
                 return counts
         except Killed:
             pass
@@ -147,7 +148,7 @@ def starts(path: Path, rows: Sequence[Mapping[str, Any]], courier: FakeCourier, 
     raise AssertionError("it never ends")
 
 
-def start(push: Push, rows: Sequence[Mapping[str, Any]], largest: int) -> Counter[str] | None:
+def start(push: Push, rows: Sequence[Mapping[str, Any]], largest: int, *, by_columns: bool) -> Counter[str] | None:
     left = push.resume()
     if left is not None and left.stopped is not None:
         return None
@@ -161,7 +162,8 @@ def start(push: Push, rows: Sequence[Mapping[str, Any]], largest: int) -> Counte
         chunk = rows[position : position + largest * 2]
         position += len(chunk)
         run = Run(id="run", position=position, counts=dict(counts))
-        written: Written = push.write(chunk, State({}, run=run).to_bytes())
+        given = Table(("id",), ([row["id"] for row in chunk],)) if by_columns else chunk
+        written: Written = push.write(given, State({}, run=run).to_bytes())
         assert written.delivered + written.unchanged + len(written.problems) == len(chunk)
         if written.stopped is not None:
             return None
@@ -225,3 +227,15 @@ def test_rows_of_any_kind_are_found_again_as_they_were_kept(rows: list[Any], hel
     ids = [None if number % 2 else number for number, _ in enumerate(rows)] if held else None
     back, replaced = unpack_rows(pack_rows(rows, ids))
     assert (list(back), replaced) == (rows, ids)
+
+
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries({"a": st.integers() | st.binary(), "b": st.datetimes() | st.dates() | st.text()}),
+        min_size=1,
+    )
+)
+def test_a_table_is_kept_as_its_rows_are(rows: list[dict[str, Any]]) -> None:
+    table = Table(("a", "b"), ([row["a"] for row in rows], [row["b"] for row in rows]))
+    assert unpack_rows(pack_rows(table, None)) == (rows, None)
+    assert unpack_rows(pack_rows(table, [None] * len(rows))) == (rows, [None] * len(rows))

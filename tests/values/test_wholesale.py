@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from connectory.spec.typeexpr import parse_field, parse_type
 from connectory.spec.words import Field
+from connectory.table import Table
 from connectory.values.codecs import BUILT_IN
 from connectory.values.wholesale import Wholesale
 from connectory.values.writing import ValueFault, Writers
@@ -34,6 +35,7 @@ SCALARS = (
     | st.text(max_size=3)
     | st.sampled_from([Decimal("1.5"), Decimal("NaN"), date(2026, 5, 20), datetime(2026, 5, 20, tzinfo=UTC), b"x"])
 )
+ZONE = timezone(timedelta(hours=5, minutes=30))
 INNER = st.fixed_dictionaries({}, optional={"n": st.integers(-2, 2) | st.none(), "t": st.text(max_size=2) | SCALARS})
 VALUES = SCALARS | st.lists(SCALARS, max_size=2) | INNER | st.lists(INNER, max_size=2) | st.tuples(SCALARS)
 FIELDS = st.tuples(st.sampled_from(TYPES), st.booleans(), st.booleans())
@@ -80,6 +82,44 @@ def test_all_at_once_says_what_each_by_itself_says(
     found = wholesale.write(rows)
     if found is not None:
         assert as_sent(found) == as_sent(one_by_one(write, rows))
+
+
+@given(
+    declared=st.dictionaries(st.sampled_from("abc"), FIELDS, min_size=1),
+    partial=st.booleans(),
+    columns=st.integers(1, 3).flatmap(
+        lambda length: st.dictionaries(
+            st.sampled_from("abcd"), st.lists(VALUES, min_size=length, max_size=length), min_size=1, max_size=3
+        )
+    ),
+)
+@pytest.mark.filterwarnings("ignore")
+def test_columns_say_what_their_rows_say(
+    declared: dict[str, tuple[str, bool, bool]], partial: bool, columns: dict[str, list[Any]]
+) -> None:
+    wholesale, _ = both({name: field(*said) for name, said in declared.items()}, partial)
+    assert wholesale is not None
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    table = Table(tuple(columns), tuple(columns.values()))
+    assert as_sent(wholesale.write(table)) == as_sent(wholesale.write(rows))
+    assert list(table) == rows or any(value != value for row in rows for value in row.values())
+
+
+@given(
+    moments=st.lists(
+        st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=st.sampled_from([None, UTC, ZONE]))
+        | st.none()
+        | st.sampled_from(["2026-05-20", date(2026, 5, 20), "nonsense"]),
+        min_size=1,
+    ),
+    required=st.booleans(),
+    codec=st.sampled_from(["", "(%Y-%m-%d %H:%M:%S)", "(%Y-%m-%dT%H:%M:%S %Z)", "(%d.%m.%Y)", "(unix)"]),
+)
+def test_moments_of_a_column_are_written_as_each_by_itself(moments: list[Any], required: bool, codec: str) -> None:
+    wholesale, _ = both({"at": field(f"datetime{codec}", required)})
+    assert wholesale is not None
+    found = wholesale.write(Table(("at",), (moments,)))
+    assert found == wholesale.write([{"at": moment} for moment in moments])
 
 
 def as_sent(value: Any) -> Any:

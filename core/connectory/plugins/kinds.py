@@ -144,12 +144,14 @@ class Codec:
     """How a moment is written. Both raise ValueError in words a user understands.
 
     `read` takes what stood in the answer and returns an aware datetime; `write` takes an aware datetime and returns
-    the JSON value. `zoneless` says that a text without a zone means UTC.
+    the JSON value. `zoneless` says that a text without a zone means UTC. `write_all` writes many as `write` would,
+    where that is quicker: moments in UTC, with that zone or none, and null as null.
     """
 
     read: Callable[[Any], datetime]
     write: Callable[[datetime], Any]
     zoneless: bool = False
+    write_all: Callable[[Sequence[datetime | None]], list[Any]] | None = None
 
 
 @attrs.frozen(repr=False)

@@ -115,7 +115,7 @@ class Flow:
         run = Run(
             id=report.run,
             position=self.position,
-            held=self.held,
+            held=list(self.held),
             counts=self._settled(),
             read=report.accounts.read,
             came=report.came,

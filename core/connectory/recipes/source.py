@@ -78,6 +78,20 @@ class TextReader(Protocol):
     as_text: bool
 
 
+@runtime_checkable
+class ColumnsReader(Protocol):
+    """A source that can leave its rows as their columns, for a destination that takes these; see `Table`."""
+
+    by_columns: bool
+
+
+@runtime_checkable
+class TakesColumns(Protocol):
+    """A destination that may be given a `Table`."""
+
+    takes_columns: bool
+
+
 _FEWEST: Final = 20
 _MOST: Final = 20_000
 
@@ -86,6 +100,12 @@ def leave_text(source: SourceReader, destination: Destination) -> None:
     """Let rows stay the text they came as from end to end, where both ends can."""
     if isinstance(source, TextReader):
         source.as_text = isinstance(destination, TakesText) and destination.takes_text
+
+
+def leave_columns(source: SourceReader, destination: Destination) -> None:
+    """Let rows stay columns from end to end, where both ends can."""
+    if isinstance(source, ColumnsReader):
+        source.by_columns = isinstance(destination, TakesColumns) and destination.takes_columns
 
 
 def fit_chunks(source: SourceReader, rows_per_write: int | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -110,7 +110,13 @@ def _pattern_codec(pattern: str) -> Codec:
             return f"{text[:10]}{between}{text[11:19]}{end}"
         return moment.strftime(bare) + end
 
-    return Codec(read, write, zoneless=True)
+    def write_all(moments: Sequence[datetime | None]) -> list[str | None]:
+        texts = msgspec.to_builtins(moments)
+        if any(text is not None and text < "1000" for text in texts):
+            return [None if moment is None else write(moment.replace(tzinfo=UTC)) for moment in moments]
+        return [None if text is None else f"{text[:10]}{between}{text[11:19]}{end}" for text in texts]
+
+    return Codec(read, write, zoneless=True, write_all=write_all if usual else None)
 
 
 def to_moment(value: Any, codec: Codec) -> datetime:

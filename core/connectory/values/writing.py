@@ -445,8 +445,13 @@ def _check_order(value: Mapping[str, Any], later: str, earlier: str) -> None:
         raise ValueFault(f"must come after {earlier}", (later,))
 
 
+def may_be_null(field: Field) -> bool:
+    """Whether null is a value of the field."""
+    return not field.required or field.nullable
+
+
 def _with_null(write: Write, field: Field) -> Write:
-    if field.required and not field.nullable:
+    if not may_be_null(field):
         return write
 
     def nullable(value: Any) -> Any:
@@ -455,8 +460,13 @@ def _with_null(write: Write, field: Field) -> Write:
     return nullable
 
 
+def is_bounded(field: Field) -> bool:
+    """Whether the field has bounds besides its type."""
+    return field.pattern is not None or field.least is not None or field.most is not None
+
+
 def _with_bounds(write: Write, field: Field) -> Write:
-    if field.pattern is None and field.least is None and field.most is None:
+    if not is_bounded(field):
         return write
     pattern = re.compile(field.pattern) if field.pattern is not None else None
     say: Callable[[Any], str] = _say_nothing if field.type == Scalar("secret") else _say

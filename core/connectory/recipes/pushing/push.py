@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import attrs
 
@@ -66,6 +66,7 @@ class Push:
     rejects: RejectsFile | None = None
     fresh: bool = False
     binding: Binding | None = None  # written with the first rows: to look and send nothing binds nobody
+    takes_columns: ClassVar[bool] = True
 
     @property
     def courier(self) -> Courier:

@@ -16,6 +16,7 @@ from connectory.recipes.exact import pack, unpack
 from connectory.recipes.pushing.calls import Courier, Row, fingerprint
 from connectory.recipes.state import dump, load
 from connectory.spec.places import MISSING, AnswerPath, parse_path
+from connectory.table import Table
 from connectory.values.writing import ValueFault
 
 Mode = Literal["upsert", "create_only", "update_only", "mirror"]
@@ -314,10 +315,10 @@ def _or_text(value: Any) -> Any:
 def pack_rows(rows: Sequence[Row], held: Sequence[int | None] | None) -> bytes:
     """Rows as they are kept while they are under way, with the ids of the held rows that they replace: by columns where
     all rows of the source have the same, else as JSON."""
-    names = tuple(rows[0]) if {dict}.issuperset(map(type, rows)) and rows else ()
-    if held is None and names and {names}.issuperset(map(tuple, rows)):
+    table = _table_of(rows) if held is None else None
+    if table is not None:
         with suppress(TypeError, ValueError):  # what only a text of it can be kept of
-            return pack([names, *zip(*map(_values, rows), strict=True)])
+            return pack([table.names, *table.columns])
     return b"[" + b",".join([dump(held), *map(keepable, rows)]) + b"]"
 
 
@@ -328,6 +329,16 @@ def unpack_rows(packed: bytes) -> tuple[Sequence[Row], list[int | None] | None]:
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)], None
     held, *rows = load(packed)
     return rows, held
+
+
+def _table_of(rows: Sequence[Row]) -> Table | None:
+    """Rows by their columns, where all have the same."""
+    if isinstance(rows, Table):
+        return rows
+    names = tuple(rows[0]) if {dict}.issuperset(map(type, rows)) and rows else ()
+    if not names or not {names}.issuperset(map(tuple, rows)):
+        return None
+    return Table(names, list(zip(*map(_values, rows), strict=True)))
 
 
 def _values(row: Row) -> Iterable[Any]:

@@ -34,6 +34,7 @@ class FilesReader:
     those before it are still the same."""
 
     keys: tuple[str, ...] = ()
+    by_columns = False
 
     def __init__(self, places: Sequence[Place], rows: FileRows) -> None:
         self._places = places
@@ -53,7 +54,7 @@ class FilesReader:
             for rows in self._rows.batches(place, row, self.rows_per_chunk):
                 row += len(rows)
                 there = {"file": place.name, "row": row, "print": place.print, "before": before}
-                yield Chunk(rows, there, total=self._rows.total)
+                yield Chunk(rows if self.by_columns else list(rows), there, total=self._rows.total)
             if place.now() != place:
                 raise SourceError(f"{place.name}: the file changed while it was read; run again")
             row = 0

@@ -8,8 +8,8 @@ from typing import Any
 from connectory.destinations.columns import literal
 from connectory.errors import InputError
 from connectory.recipes.changing.values import Answer, answer_of, import_duckdb
-from connectory.recipes.source import Row
 from connectory.recipes.sources.places import Place
+from connectory.table import Table
 from connectory.values.shapes import Plain, Record, Shape
 
 # Reading files is what this connection is for; nothing may be fetched to do it.
@@ -34,12 +34,12 @@ class ParquetRows:
             self.total += rows
         self.shape = Record(fields)
 
-    def batches(self, place: Place, skip: int, size: int) -> Iterator[Sequence[Row]]:
+    def batches(self, place: Place, skip: int, size: int) -> Iterator[Table]:
         """The rows of one file behind the first `skip`, some at a time."""
         answer = self._answer(place)
         cursor = self._ask(place, f"SELECT {answer.select} FROM {self._table(place)} OFFSET {int(skip)}")
         while rows := self._fetch(place, cursor, size):
-            yield answer.rows(rows)
+            yield Table(answer.names, answer.columns(rows))
 
     def close(self) -> None:
         """Let go of the files."""
