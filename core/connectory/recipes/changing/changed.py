@@ -10,7 +10,7 @@ import attrs
 
 from connectory.recipes.changing.change import Change
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.source import Chunk, Position, SizedReader, SourceReader
+from connectory.recipes.source import Chunk, Position, SizedReader, SourceReader, TextReader
 from connectory.values.shapes import Record
 
 
@@ -19,6 +19,8 @@ def open_change(loaded: LoadedRecipe, root: Path, reader: SourceReader, *, compl
 
     Raises InputError where the SQL is wrong, pointing into the recipe.
     """
+    if isinstance(reader, TextReader):
+        reader.as_text = True  # rows become lines for DuckDB here anyway
     if loaded.recipe.change_over == "all":
         from connectory.recipes.changing.gathered import GatheredReader
 
