@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from connectory.delivery.accounts import Delivery, ItemResult
 from connectory.errors import ArgumentError, ConnectoryError, nearest
 from connectory.invoke import Engine
 from connectory.messages import Response
@@ -15,6 +14,7 @@ from connectory.operation import Plan
 from connectory.records import Records, check_arguments
 
 if TYPE_CHECKING:
+    from connectory.delivery.accounts import Delivery, ItemResult
     from connectory.discovery import Summary
 
 
@@ -57,6 +57,8 @@ class Call:
         """The result of every item as it becomes known, for streams too long to keep. Raises where the run stops,
         after every item that was left has come as `not_tried`."""
         stopped: ConnectoryError | None = None
+        from connectory.delivery.accounts import ItemResult
+
         for result in self._engine.deliver(self.plan, _checked_items(items), given):
             if isinstance(result, ItemResult):
                 yield result
@@ -66,6 +68,8 @@ class Call:
             raise stopped
 
     def _deliver(self, plan: Plan, given: dict[str, Any]) -> Delivery:
+        from connectory.delivery.accounts import Delivery
+
         name = plan.items_name
         if name not in given:
             raise ArgumentError(f"{plan.name}: '{name}' is required: the items to send, any iterable")

@@ -9,23 +9,19 @@ from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from itertools import islice
-from typing import Any, BinaryIO
-from urllib.parse import urldefrag, urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import attrs
 
 from connectory.ahead import in_order
 from connectory.answers import Answer, find, read_json
 from connectory.calls import Line, Purpose, purpose_of
-from connectory.delivery.accounts import ItemResult
-from connectory.delivery.batches import Batching, Unwatched, Watch, as_it_is, deliver, deliver_together
-from connectory.delivery.results import read_results
 from connectory.errors import ArgumentError, BadAnswer, ConnectoryError, Missing, Rejected
 from connectory.flows import Flow, Moved, answer_of, names_of, read_flow, refuse_raw, results_of
 from connectory.formats import leaving_text
 from connectory.limits.budgets import Budget
 from connectory.lines import Lines
-from connectory.messages import Request, Response, origin_of
+from connectory.messages import Request, Response
 from connectory.nesting import linked
 from connectory.operation import (
     SPOTS,
@@ -43,13 +39,17 @@ from connectory.paging.walk import Trail, Walk, find_records, no_records
 from connectory.plugins.kinds import Page, PageRequest, Verdict
 from connectory.plugins.registry import Registry
 from connectory.progress import Course, Progress
-from connectory.request import Constants, build, put, render_deep
+from connectory.request import Constants, at_next_url, build, put, render_deep
 from connectory.spec.language import Send, Spec
 from connectory.spec.places import MISSING
 from connectory.spec.typeexpr import Scalar
 from connectory.spending import costs_of, named_arguments, priced
 from connectory.values.merging import lay_over
 from connectory.values.writing import Write
+
+if TYPE_CHECKING:  # what pushes need is imported with the first of them
+    from connectory.delivery.accounts import ItemResult
+    from connectory.delivery.batches import Batching, Watch
 
 Given = Mapping[str, Any]
 MOST_MERGES = 3  # times that a record is read and laid over, where somebody else changes it meanwhile
@@ -157,7 +157,7 @@ class Engine:
             if parameter.field.type == Scalar("secret") and parameter.spot in SPOTS:
                 self.line.redactor.add(getattr(arguments, parameter.spot).get(parameter.wire) or "", passing=True)
         request = build(plan, self.url(plan), arguments, self.constants(plan), self.registry.formats, page)
-        return request if page is None or page.url is None else _at_next_url(plan, request, page.url)
+        return request if page is None or page.url is None else at_next_url(plan, request, page.url)
 
     def exchange(self, plan: Plan, given: Given, into: BinaryIO | None = None) -> tuple[Verdict, Answer]:
         """One call: arguments checked, request built, sent and judged."""
@@ -396,6 +396,8 @@ class Engine:
 
     def deliver(self, plan: Plan, items: Iterable[Any], given: Given) -> Iterator[ItemResult | ConnectoryError]:
         """The result of every item of a batch operation; see `delivery.batches.deliver`."""
+        from connectory.delivery.batches import Unwatched, deliver
+
         assert plan.item is not None
         return deliver(self._batching(plan, given, Unwatched(), plan.item), items)
 
@@ -406,9 +408,14 @@ class Engine:
 
         `watch` is told of every request; `only_new` says that what is there already is as good as sent.
         """
+        from connectory.delivery.batches import as_it_is, deliver_together
+
         return deliver_together(self._batching(plan, given, watch, as_it_is, only_new=only_new), wires)
 
     def _batching(self, plan: Plan, given: Given, watch: Watch, write: Write, *, only_new: bool = False) -> Batching:
+        from connectory.delivery.batches import Batching
+        from connectory.delivery.results import read_results
+
         operation = plan.operation
         assert operation.batch is not None
         arguments = bind(plan, given, filled=plan.key)
@@ -456,18 +463,6 @@ def _with_items(plan: Plan, arguments: Arguments, wire: list[Any]) -> Arguments:
     spot = next(p.spot for p in plan.parameters.values() if p.wire == name)
     changes: dict[str, Any] = {spot: {**getattr(arguments, spot), name: wire}}
     return attrs.evolve(arguments, **changes)
-
-
-def _at_next_url(plan: Plan, request: Request, url: str) -> Request:
-    """The next page's own URL, relative ones resolved; only on the origin where the list began."""
-    try:
-        following = urldefrag(urljoin(request.full_url, url)).url
-        same = origin_of(following) == request.origin and urlsplit(following).username is None
-    except ValueError:
-        following, same = "", False
-    if not same:
-        raise BadAnswer(f"{plan.name}: the next page's link leads away from {request.origin}; it is not followed")
-    return attrs.evolve(request, url=following, query=())
 
 
 def _if_match(plan: Plan, answer: Answer) -> dict[str, Any]:

@@ -19,7 +19,6 @@ import json
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -96,6 +95,8 @@ def _read_project(folder: Path) -> Project:
 
 def _parse(file: Path) -> tuple[Hidden, Places, list[Fault]]:
     """It raises nothing, so that no traceback holds the file, in which somebody may have put a secret."""
+    import tomllib  # here, since not every project has such a file
+
     try:
         with file.open("rb") as opened:
             raw = opened.read(_LARGEST + 1)
@@ -173,6 +174,8 @@ def _text(value: object, keys: Keys, report: _Report) -> str:
 
 def _key_places(text: str) -> Iterator[tuple[Keys, tuple[int, int]]]:
     """Line and column of the keys that stand on a line of their own; tomllib keeps no places."""
+    import tomllib
+
     table: Keys = ()
     for number, line in enumerate(text.split("\n"), start=1):
         try:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 import attrs
 import msgspec
 
-from connectory.errors import ArgumentError
-from connectory.messages import Body, Request, encode_query
+from connectory.errors import ArgumentError, BadAnswer
+from connectory.messages import Body, Request, encode_query, origin_of
 from connectory.multipart import FilePart, Multipart
 from connectory.operation import Arguments, Parameter, Plan, Styles, whole_url
 from connectory.plugins.kinds import Format, PageRequest
@@ -235,3 +235,15 @@ def render_deep(value: Any, render: Callable[[str], str | None]) -> Any:
     if isinstance(value, list):
         return [render_deep(held, render) for held in value]
     return value
+
+
+def at_next_url(plan: Plan, request: Request, url: str) -> Request:
+    """The next page's own URL, relative ones resolved; only on the origin where the list began. Raises BadAnswer."""
+    try:
+        following = urldefrag(urljoin(request.full_url, url)).url
+        same = origin_of(following) == request.origin and urlsplit(following).username is None
+    except ValueError:
+        following, same = "", False
+    if not same:
+        raise BadAnswer(f"{plan.name}: the next page's link leads away from {request.origin}; it is not followed")
+    return attrs.evolve(request, url=following, query=())

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from fractions import Fraction
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
@@ -60,6 +59,13 @@ def _positive(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> N
         raise ValueError(f"'{attribute.name}' must be above 0, got {value}")
 
 
+def _zone(name: str | None) -> tzinfo:
+    """UTC where none is named. Raises KeyError, ValueError or OSError for one that is not known."""
+    from zoneinfo import ZoneInfo  # here, since few limits are of a day somewhere
+
+    return ZoneInfo(name or "UTC")
+
+
 @attrs.frozen
 class Window:
     """At most `count` calls in any `seconds`; with an IANA `zone`, in each calendar day there.
@@ -77,8 +83,8 @@ class Window:
         if self.seconds != DAY:
             raise ValueError(f"a zone goes with a day, not with {_shown(self.seconds)}")
         try:
-            ZoneInfo(self.zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
+            _zone(self.zone)
+        except (KeyError, ValueError, OSError):
             raise ValueError(f"no time zone is called '{self.zone}': write it as Europe/Amsterdam or UTC") from None
 
     @property
@@ -93,10 +99,10 @@ class Window:
     def next_day(self, now: float) -> float:
         """When the next calendar day in the zone begins, in epoch seconds, whatever daylight saving does before it."""
         tomorrow = self._date(now) + timedelta(days=1)
-        return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=ZoneInfo(self.zone or "UTC")).timestamp()
+        return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=_zone(self.zone)).timestamp()
 
     def _date(self, now: float) -> date:
-        return datetime.fromtimestamp(now, ZoneInfo(self.zone or "UTC")).date()
+        return datetime.fromtimestamp(now, _zone(self.zone)).date()
 
     def __str__(self) -> str:
         if self.zone is not None:

@@ -128,7 +128,8 @@ def _register(manager: pluggy.PluginManager, name: str, origin: str, module: Mod
 def _installed(broken: dict[str, str]) -> list[tuple[str, str, ModuleType]]:
     found: list[tuple[str, str, ModuleType]] = []
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        origin = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+        told = point.dist.metadata if point.dist else None  # a file, read anew each time that it is asked for
+        origin = f"{told['Name']} {told['Version']}" if told else point.value
         try:
             loaded = point.load()
             modules = loaded() if callable(loaded) else [loaded]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
@@ -137,6 +136,8 @@ def _grant(path: Path, token: Token, grant: str) -> Iterator[Problem]:
 
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
+    import zoneinfo
+
     return frozenset(zoneinfo.available_timezones())
 
 
