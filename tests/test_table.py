@@ -31,3 +31,11 @@ def test_all_of_a_table_is_itself() -> None:
     assert table[:2] is table
     with pytest.raises(IndexError):
         table[2]
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"), [(("a",), ()), ((), ()), (("a", "b"), ((1,),)), (("a", "b"), ((1,), (1, 2)))]
+)
+def test_what_is_no_table_is_refused(names: tuple[str, ...], columns: tuple[tuple[int, ...], ...]) -> None:
+    with pytest.raises(ValueError, match="names of"):
+        Table(names, columns)

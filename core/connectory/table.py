@@ -8,9 +8,14 @@ from typing import Any, overload
 
 
 class Table(Sequence[dict[str, Any]]):
-    """Rows that all have the same columns, of which there is at least one. To look at a row makes all."""
+    """Rows that all have the same columns, of which there is at least one. To look at a row makes all.
+
+    Raises ValueError for columns that are not as many as their names, or not of one length.
+    """
 
     def __init__(self, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> None:
+        if len(names) != len(columns) or len(set(map(len, columns))) != 1:
+            raise ValueError(f"{len(names)} names of {len(columns)} columns, {len(set(map(len, columns)))} lengths")
         self.names = names
         self.columns = columns
         self._made: list[dict[str, Any]] | None = None
@@ -19,8 +24,7 @@ class Table(Sequence[dict[str, Any]]):
     def rows(self) -> list[dict[str, Any]]:
         """All of them."""
         if self._made is None:
-            pairs = map(zip, repeat(self.names), zip(*self.columns, strict=True))
-            self._made = list(map(dict, pairs))
+            self._made = list(map(dict, map(zip, repeat(self.names), zip(*self.columns, strict=True))))
         return self._made
 
     def __len__(self) -> int:

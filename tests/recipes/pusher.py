@@ -10,7 +10,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from connectory.limits.memory import MemoryLedger
 from connectory.recipes import opening
 from connectory.recipes.source import Chunk
 from connectory.recipes.sync import run_recipe
+from connectory.table import Table
 
 FEEDS: Mapping[str, str] = {
     "events": "{connector: 12twenty, operation: calendar_events.upsert, settings: {school: hilltop}, KEYED}",
@@ -39,10 +40,11 @@ def row_of(feed: str, number: int) -> dict[str, Any]:
 
 
 class Numbers:
-    """A source of so many made-up rows, in pages; the position is the next number."""
+    """A source of so many made-up rows, in pages, logins by columns; the position is the next number."""
 
     shape = None
     keys: tuple[str, ...] = ()
+    by_columns = False
 
     def __init__(self, feed: str, count: int, page: int = 700) -> None:
         self._feed, self._count, self._page = feed, count, page
@@ -50,7 +52,10 @@ class Numbers:
     def chunks(self, position: Any) -> Iterator[Chunk]:
         for start in range(position or 0, self._count, self._page):
             end = min(start + self._page, self._count)
-            yield Chunk([row_of(self._feed, number) for number in range(start, end)], end, pages=1, total=self._count)
+            rows: Sequence[dict[str, Any]] = [row_of(self._feed, number) for number in range(start, end)]
+            if self.by_columns and self._feed == "logins":
+                rows = Table(tuple(rows[0]), tuple(zip(*map(dict.values, rows), strict=True)))
+            yield Chunk(rows, end, pages=1, total=self._count)
 
     def mark(self) -> None: ...
 

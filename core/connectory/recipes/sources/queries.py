@@ -33,6 +33,7 @@ class QueryReader:
     """The rows of a query. Nothing is asked of the database but its columns until the first chunk is wanted."""
 
     keys: tuple[str, ...] = ()
+    by_columns = False
 
     def __init__(self, query: Query, text: str, snapshots: Snapshots) -> None:
         self._query = query
@@ -69,7 +70,8 @@ class QueryReader:
         for rows, (at, skip) in read_rows(self._snapshot, place, self.rows_per_chunk):
             row += len(rows)
             self._given = True
-            yield Chunk(rows, {"snapshot": self._snapshot.name, "at": at, "skip": skip, "row": row})
+            given = rows if self.by_columns else list(rows)
+            yield Chunk(given, {"snapshot": self._snapshot.name, "at": at, "skip": skip, "row": row})
 
     def mark(self) -> None:
         """Each run asks for all rows."""

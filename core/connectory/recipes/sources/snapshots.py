@@ -23,6 +23,7 @@ import msgspec
 from connectory.errors import InputError, SourceError
 from connectory.private_files import make_private_folder, sync_folder
 from connectory.recipes.exact import Column, pack, unpack
+from connectory.table import Table
 
 MOST_KEPT: Final = 5  # of one recipe
 KEPT_FOR: Final = 30 * 24 * 3600.0  # seconds
@@ -144,7 +145,7 @@ def read_heading(path: Path) -> Heading | None:
 Place = tuple[int, int]  # the byte of the file where a batch begins, and how many of its rows lie before
 
 
-def read_rows(path: Path, place: Place, size: int) -> Iterator[tuple[list[dict[str, Any]], Place]]:
+def read_rows(path: Path, place: Place, size: int) -> Iterator[tuple[Sequence[dict[str, Any]], Place]]:
     """The rows of a snapshot behind a place, (0, 0) for all, some at a time, each time with the place behind them.
 
     Raises SourceError.
@@ -163,7 +164,7 @@ def read_rows(path: Path, place: Place, size: int) -> Iterator[tuple[list[dict[s
                 packed = file.read(min(wanted, most))
                 if len(packed) < wanted:
                     raise ValueError("it ends too early")
-                rows = [dict(zip(heading.names, row, strict=True)) for row in zip(*unpack(packed), strict=True)]
+                rows = Table(heading.names, unpack(packed))
                 for start in range(skip, len(rows), size):
                     some = rows[start : start + size]
                     whole = start + len(some) == len(rows)
