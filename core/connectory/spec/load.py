@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -58,13 +60,26 @@ def load_file(registry: Registry, source: SpecFile, discovered: Discovered) -> L
     known = (registry, str(source.file), source.vendor, text, msgspec.json.encode(attrs.asdict(discovered)))
     loaded = _kept.get(known)
     if loaded is None:
-        tree = read_tree(text, str(source.file))
-        loaded = load_tree(registry, tree, source, discovered)
+        with _uncollected():
+            tree = read_tree(text, str(source.file))
+            loaded = load_tree(registry, tree, source, discovered)
         if Text("extends") not in tree:  # else the other file may change as well
             if len(_kept) >= _MOST_KEPT:
                 _kept.clear()
             _kept[known] = loaded
     return loaded
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Python does not look for cycles meanwhile: all that a file is made into stays, and each look goes through it."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 _MOST_KEPT: Final = 8

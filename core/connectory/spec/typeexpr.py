@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import attrs
@@ -106,6 +107,7 @@ class Either:
 
 TypeExpr = Scalar | OneOf | ListOf | MapOf | Named | Either
 ANY: Final = Scalar("any")
+_MOST_KEPT: Final = 2_000  # texts that were read: a spec writes the same of many fields
 TEXT: Final = Scalar("str")
 
 
@@ -119,6 +121,7 @@ class FieldExpression:
     default: str | None
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def parse_field(text: str) -> FieldExpression:
     """Read `TYPE[!] [modifiers] [= default]`. Raises ValueError in words a spec's author understands."""
     head, default = _split_default(text)
@@ -169,6 +172,7 @@ def field_pattern(modifiers: Iterable[str] = MODIFIERS) -> str:
     return rf"{type_pattern()} ?!?{modified}(?: = .*)?"
 
 
+@lru_cache(maxsize=_MOST_KEPT)
 def parse_type(text: str, level: int = 0) -> TypeExpr:
     """Read a type. Raises ValueError with the nearest right word."""
     text = text.strip()
