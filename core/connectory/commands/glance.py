@@ -57,7 +57,7 @@ def _duckdb(destination: Mapping[str, Any], root: Path, limit: int) -> Seen | No
     path, table = root / str(destination["duckdb"]), str(destination["table"])
     if not path.exists():
         return None
-    names, rows = first_rows(path, table, limit)
+    names, rows = first_rows(path, table, limit) if limit else ((), [])
     return Seen(f"table {table} in {path} holds", count(path, table), _named(names, rows))
 
 
@@ -67,7 +67,7 @@ def _postgres(destination: Mapping[str, Any], root: Path, limit: int) -> Seen:
     from connectory.destinations.postgres import glance as first_rows
 
     address, table = read_address(str(destination["postgres"]), root), str(destination["table"])
-    names, rows = first_rows(address, table, limit)
+    names, rows = first_rows(address, table, limit) if limit else ((), [])
     return Seen(f"table {table} in PostgreSQL holds", count(address, table), _named(names, rows))
 
 

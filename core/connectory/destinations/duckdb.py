@@ -54,7 +54,9 @@ Rows = Sequence[Mapping[str, Any]]
 
 _INCOMING: Final = "temp._connectory_incoming"
 # A text of lines, each a row with every column in order, and what they hold.
-_READ: Final = "SELECT unnest(from_json_strict(line, $2)) FROM (SELECT unnest(string_split($1, chr(10))) AS line)"
+# Lines are handed over as bytes: a text of Python takes DuckDB as long to take in as to read.
+_LINES: Final = "SELECT unnest(string_split(decode($1::BLOB), chr(10))) AS line"
+_READ: Final = f"SELECT unnest(from_json_strict(line, $2)) FROM ({_LINES})"
 # Below this many rows a temporary table costs more than it saves.
 _FEW: Final = 3_000
 # Rows of one statement: enough to be fast, few enough to keep memory flat.
@@ -71,11 +73,11 @@ CREATE TABLE IF NOT EXISTS _connectory_state (
 
 @attrs.frozen
 class _Ready:
-    """A chunk as DuckDB takes it: JSON, one row a line, every line with every column, cut into texts for one statement
-    each; and the values of the fields of the key."""
+    """A chunk as DuckDB takes it: lines of JSON, each with every column, cut into pieces for one statement each; and
+    the values of the fields of the key."""
 
     number: int
-    texts: list[str]
+    lines: list[bytes]
     keys: Mapping[str, list[Any]]
 
 
@@ -215,14 +217,14 @@ class DuckDBTable:
     def _make_ready(self, rows: Rows, layout: Layout) -> _Ready:
         """Raises ValueError, TypeError, KeyError or RecursionError where a row is not of the layout."""
         size = max(500, min(_MOST_ROWS, _MOST_VALUES // max(1, len(layout.columns))))
-        texts: list[str] = []
+        lines: list[bytes] = []
         keys: dict[str, list[Any]] = {field: [] for field in self._key}
         for start in range(0, len(rows), size):
             objects = layout.read(rows[start : start + size])
-            texts.append(_encode(objects).decode().removesuffix("\n"))
+            lines.append(_encode(objects)[:-1])
             for field, held in keys.items():
                 held += layout.keys_in(objects, field)
-        return _Ready(len(rows), texts, keys)
+        return _Ready(len(rows), lines, keys)
 
     def _inexact(self, grown: Mapping[str, Tree]) -> set[str]:
         """Fields whose stored integers would lose digits as floats."""
@@ -257,7 +259,7 @@ class DuckDBTable:
                 delivered = self._merge(ready, layout)
             else:
                 delivered = ready.number
-                self._insert(self._into.sql, ready.texts, layout)
+                self._insert(self._into.sql, ready.lines, layout)
             written = account(delivered, ready.number, fitted)
             self._keep_state(state, written.counts, pending=self._mode == "replace")
         self._there = self._layout = layout
@@ -267,19 +269,19 @@ class DuckDBTable:
         for statement in statements(self._into.sql, self._there, layout):
             self._connection.execute(statement)
 
-    def _insert(self, table: str, texts: list[str], layout: Layout) -> None:
-        for text in texts:
-            self._connection.execute(f"INSERT INTO {table} {_READ}", [text, layout.structure])
+    def _insert(self, table: str, lines: list[bytes], layout: Layout) -> None:
+        for some in lines:
+            self._connection.execute(f"INSERT INTO {table} {_READ}", [some, layout.structure])
 
     def _merge(self, ready: _Ready, layout: Layout) -> int:
         """How many rows were new or not the same as those of their keys."""
-        distinct, texts = self._surely_distinct(ready, layout), ready.texts
-        parameters: list[str] = []
+        distinct, lines = self._surely_distinct(ready, layout), ready.lines
+        parameters: list[str | bytes] = []
         simple = not layout.renames and not layout.has_foreign
-        if distinct and simple and len(texts) == 1 and ready.number < _FEW:
-            incoming, parameters = f"({_READ})", [texts[0], layout.structure]
+        if distinct and simple and len(lines) == 1 and ready.number < _FEW:
+            incoming, parameters = f"({_READ})", [lines[0], layout.structure]
         else:
-            incoming = self._gather(texts, layout, distinct=distinct)
+            incoming = self._gather(lines, layout, distinct=distinct)
         keys = [quote(layout.by_wire[field].name) for field in self._key]
         same = " AND ".join(f"old.{key} = new.{key}" for key in keys)
         others = [quote(c.name) for c in layout.columns if c.wire not in self._key and c.tree != columns.ANYTHING]
@@ -293,10 +295,10 @@ class DuckDBTable:
         ).fetchall()
         return int(written)
 
-    def _gather(self, texts: list[str], layout: Layout, *, distinct: bool) -> str:
+    def _gather(self, lines: list[bytes], layout: Layout, *, distinct: bool) -> str:
         """A temporary table of the rows, the last of each key only; its name as SQL."""
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {_INCOMING} AS SELECT * FROM {self._into.sql} LIMIT 0")
-        self._insert(_INCOMING, texts, layout)
+        self._insert(_INCOMING, lines, layout)
         if not distinct:
             keys = ", ".join(quote(layout.by_wire[field].name) for field in self._key)
             last = f"SELECT max(rowid) FROM {_INCOMING} GROUP BY {keys}"
