@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any, overload
 
@@ -29,6 +29,9 @@ class Table(Sequence[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.columns[0])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows)
 
     @overload
     def __getitem__(self, place: int) -> dict[str, Any]: ...

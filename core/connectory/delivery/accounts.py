@@ -41,6 +41,9 @@ class Alike(Sequence[ItemResult]):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __iter__(self) -> Iterator[ItemResult]:
+        return map(self._result, self.rows, self.items)
+
     @overload
     def __getitem__(self, place: int) -> ItemResult: ...
 
@@ -50,9 +53,10 @@ class Alike(Sequence[ItemResult]):
     def __getitem__(self, place: int | slice) -> ItemResult | Alike:
         if isinstance(place, slice):
             return attrs.evolve(self, rows=self.rows[place], items=self.items[place])
-        return ItemResult(
-            self.rows[place], self.items[place], self.word, words=self.words, code=self.code, status=self.status
-        )
+        return self._result(self.rows[place], self.items[place])
+
+    def _result(self, row: int, item: Any) -> ItemResult:
+        return ItemResult(row, item, self.word, words=self.words, code=self.code, status=self.status)
 
 
 @attrs.define
