@@ -423,7 +423,8 @@ class Engine:
 
         def send(wire: list[Any]) -> Answer:
             filled = _with_items(plan, arguments, wire)
-            return self._send(purpose, plan, filled, key=watch.key())[1]
+            key = watch.key() if plan.idempotency_key is not None else ""
+            return self._send(purpose, plan, filled, key=key)[1]
 
         def take_steps(wire: list[Any]) -> Answer:
             flow = self._flow(plan, {**given, plan.items_name: wire}, watch.begun())
