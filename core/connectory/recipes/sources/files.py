@@ -16,7 +16,7 @@ from connectory.recipes.sources.parquet_rows import ParquetRows
 from connectory.recipes.sources.places import FORMATS, Place, Wrong, find_places, prints
 from connectory.values.shapes import Record
 
-ROWS_PER_CHUNK: Final = 5_000
+ROWS_PER_CHUNK: Final = 10_000
 
 
 class FileRows(Protocol):
