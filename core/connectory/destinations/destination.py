@@ -100,3 +100,10 @@ class TakesText(Protocol):
     """A destination that may be given `Lines`, and then looks at none of them."""
 
     takes_text: bool
+
+
+@runtime_checkable
+class TakesColumns(Protocol):
+    """A destination that may be given a `Table`."""
+
+    takes_columns: bool

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import attrs
 
-from connectory.destinations.destination import Destination, Problem, TakesText
+from connectory.destinations.destination import Destination, Problem, TakesColumns, TakesText
 from connectory.values.shapes import Record
 
 Row = Mapping[str, Any]
@@ -85,25 +85,15 @@ class ColumnsReader(Protocol):
     by_columns: bool
 
 
-@runtime_checkable
-class TakesColumns(Protocol):
-    """A destination that may be given a `Table`."""
-
-    takes_columns: bool
-
-
 _FEWEST: Final = 20
 _MOST: Final = 20_000
 
 
-def leave_text(source: SourceReader, destination: Destination) -> None:
-    """Let rows stay the text they came as from end to end, where both ends can."""
+def agree(source: SourceReader, destination: Destination) -> None:
+    """Let a chunk hold as many rows as the destination takes at a time, as text or as columns where both ends can."""
+    fit_chunks(source, destination.rows_per_write)
     if isinstance(source, TextReader):
         source.as_text = isinstance(destination, TakesText) and destination.takes_text
-
-
-def leave_columns(source: SourceReader, destination: Destination) -> None:
-    """Let rows stay columns from end to end, where both ends can."""
     if isinstance(source, ColumnsReader):
         source.by_columns = isinstance(destination, TakesColumns) and destination.takes_columns
 

@@ -28,7 +28,7 @@ from connectory.recipes.preparing import surroundings
 from connectory.recipes.recipe import FromOperation, Recipe
 from connectory.recipes.report import Observer, Progress, Report
 from connectory.recipes.running.stopping import Stop, Times
-from connectory.recipes.source import SourceReader, fit_chunks, leave_columns, leave_text
+from connectory.recipes.source import SourceReader, agree
 from connectory.recipes.state import State, is_plan, read_state
 
 __all__ = ["Observer", "Progress", "Report", "run_recipe"]
@@ -186,9 +186,7 @@ def _run(source: SourceReader, flow: Flow, gate: Gate) -> None:
     report = flow.report
     try:
         if report.error is None:
-            fit_chunks(source, flow.destination.rows_per_write)
-            leave_text(source, flow.destination)
-            leave_columns(source, flow.destination)
+            agree(source, flow.destination)
             for chunk in source.chunks(flow.position):
                 flow.take(chunk)
                 gate()
