@@ -68,6 +68,15 @@ def test_parts_are_those_of_a_list(records: list[Any], start: int, stop: int | N
     assert lines[:] is lines
 
 
+def test_the_same_records_are_equal_however_they_are_written() -> None:
+    lines = split(b'[{"a": 1, "b": [2]}, {"a": 3}]', [])
+    assert lines == split(b'[{"b":[2],"a":1},{"a":3}]', [])
+    assert lines != split(b'[{"b":[2],"a":1},{"a":4}]', [])
+    assert lines != split(b'[{"b":[2],"a":1}]', [])
+    assert split(b"[]", []) == split(b"[ ]", []) == []
+    assert lines != split(b"[]", [])
+
+
 @pytest.mark.parametrize(
     "records",
     [
