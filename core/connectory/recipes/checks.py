@@ -18,7 +18,6 @@ from connectory.describe import plan_of
 from connectory.errors import ArgumentError, Fault, SpecError, nearest
 from connectory.operation import Plan
 from connectory.plugins.registry import Registry
-from connectory.recipes.pushing.checks import filled_by_rows, plans_of, target_faults
 from connectory.recipes.reading.marks import MarkField, names_in
 from connectory.recipes.recipe import Draft, FromOperation, LoadedRecipe, ToOperation, draft_recipe
 from connectory.recipes.templates import template_faults
@@ -259,6 +258,8 @@ def fields_of(spec: Spec, expression: TypeExpr) -> Mapping[str, Field]:
 
 
 def _to_operation(subject: Subject) -> Iterator[Fault]:
+    from connectory.recipes.pushing.checks import filled_by_rows, plans_of, target_faults
+
     target: ToOperation = subject.loaded.recipe.to.options
     spec, plan, faults = plan_named(subject, "to", target.connector, target.operation)
     yield from faults

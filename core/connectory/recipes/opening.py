@@ -8,8 +8,8 @@ from typing import Any, Final
 from connectory.destinations.destination import Destination
 from connectory.errors import SettingError
 from connectory.recipes.context import Context
-from connectory.recipes.pushing.opening import open_push
 from connectory.recipes.reading.opening import open_operation
+from connectory.recipes.recipe import ToOperation
 from connectory.recipes.source import SourceReader
 from connectory.recipes.sources.files import open_files
 from connectory.recipes.sources.queries import open_duckdb_query, open_postgres_query, open_sqlite_query
@@ -24,6 +24,15 @@ SOURCES: Final[Mapping[str, Callable[[Context, Any], SourceReader]]] = {
     "files": lambda context, options: open_files(options, context.root, context.wrong),
     "stdin": open_input,
 }
+
+
+def open_push(context: Context, options: ToOperation, source: SourceReader) -> Destination:
+    """A vendor's operation as a destination. What pushes need is imported with the first of them."""
+    from connectory.recipes.pushing import opening
+
+    return opening.open_push(context, options, source)
+
+
 # Destinations that are no plug-ins, because they need the run's connectors. They get the source's shape and keys too.
 TARGETS: Final[Mapping[str, Callable[[Context, Any, SourceReader], Destination]]] = {"connector": open_push}
 
