@@ -68,6 +68,21 @@ def test_parts_are_those_of_a_list(records: list[Any], start: int, stop: int | N
     assert lines[:] is lines
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"before": [{"a": 1}], "records": [{"a": 1}], "after": [{"a": 1}]}',
+        b'{"records": [{"a": 1},{"b": 2}], "before": "{\\"a\\": 1}"}',
+        b'{"before": {"a": 1},"records": [{"a": 1} , {"b": 2}]}',
+        b'{"records": [{"a": 1}], "records": [{"b": 2}]}',
+        b'{"records": [{"a": 1}], "records": []}',
+        b'{"records": [], "total": 0}',
+    ],
+)
+def test_what_stands_beside_the_records_stays(body: bytes) -> None:
+    assert split(body, ["records"]) == json.loads(body)
+
+
 def test_the_same_records_are_equal_however_they_are_written() -> None:
     lines = split(b'[{"a": 1, "b": [2]}, {"a": 3}]', [])
     assert lines == split(b'[{"b":[2],"a":1},{"a":3}]', [])

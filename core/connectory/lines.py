@@ -101,7 +101,26 @@ def split(body: bytes, steps: Sequence[str], float_hook: FloatHook | None = None
         body.decode()  # texts that nobody looks at are to be texts
     if b"\n" in body or b"\r" in body:
         body = msgspec.json.format(body, indent=-1)
-    return _split(body, steps, float_hook)
+    return _cut_out(body, steps[0], float_hook) if len(steps) == 1 else _split(body, steps, float_hook)
+
+
+def _cut_out(body: bytes, step: str, float_hook: FloatHook | None) -> Any:
+    """The same for a list in the outermost object: it is taken out of the text, and what is left is decoded."""
+    records = list(map(bytes, _decoder_of(step).decode(body).records))
+    text = b",".join(records)
+    start = body.find(records[0]) if records else -1
+    if start < 0 or not body.startswith(text, start):  # there are spaces between them
+        return _split(body, [step], float_hook)
+    answer = _decoder(float_hook).decode(body[:start] + body[start + len(text) :])
+    if answer[step] != []:  # the same stands elsewhere too
+        return _split(body, [step], float_hook)
+    return {**answer, step: _lines(records, float_hook)}
+
+
+@cache
+def _decoder_of(step: str) -> msgspec.json.Decoder[Any]:
+    fields = [("records", list[msgspec.Raw])]
+    return msgspec.json.Decoder(msgspec.defstruct("Answer", fields, rename={"records": step}))
 
 
 @cache

@@ -19,7 +19,7 @@ def surroundings(file: Path, root: Path | None) -> tuple[Path, Registry]:
     The folder is `root` where it is given, else the project, else the recipe's own folder. Raises InputError.
     """
     folder = file.resolve().parent
-    project = open_project(folder)
+    project = open_project(folder) or (open_project(root) if root else None)
     return root or (project.root if project else folder), load_registry(project.root if project else None)
 
 
