@@ -103,6 +103,8 @@ def _meaning(draft: Draft, registry: Registry, root: Path | None) -> Iterator[Fa
 
 def _change(subject: Subject) -> Iterator[Fault]:
     """Faults of the SQL, and examples that it does not meet."""
+    if not {"change", "lookups", "change_over", "examples"} & subject.loaded.tree.keys():
+        return
     from connectory.recipes.changing.change import check_change
     from connectory.recipes.changing.examples import example_faults
 

@@ -11,18 +11,34 @@ from connectory.recipes.context import Context
 from connectory.recipes.reading.opening import open_operation
 from connectory.recipes.recipe import ToOperation
 from connectory.recipes.source import SourceReader
-from connectory.recipes.sources.files import open_files
-from connectory.recipes.sources.queries import open_duckdb_query, open_postgres_query, open_sqlite_query
-from connectory.recipes.sources.stdin import open_input
+
+
+def _open_files(context: Context, options: Any) -> SourceReader:
+    from connectory.recipes.sources.files import open_files  # here and below, since most recipes have other sources
+
+    return open_files(options, context.root, context.wrong)
+
+
+def _open_query(context: Context, options: Any) -> SourceReader:
+    from connectory.recipes.sources.queries import open_query
+
+    return open_query(context, options)
+
+
+def _open_input(context: Context, options: Any) -> SourceReader:
+    from connectory.recipes.sources.stdin import open_input
+
+    return open_input(context, options)
+
 
 # Each opens what the keys of its kind say. Raises InputError where they are wrong, and the source's own errors.
 SOURCES: Final[Mapping[str, Callable[[Context, Any], SourceReader]]] = {
     "connector": open_operation,
-    "duckdb": open_duckdb_query,
-    "sqlite": open_sqlite_query,
-    "postgres": open_postgres_query,
-    "files": lambda context, options: open_files(options, context.root, context.wrong),
-    "stdin": open_input,
+    "duckdb": _open_query,
+    "sqlite": _open_query,
+    "postgres": _open_query,
+    "files": _open_files,
+    "stdin": _open_input,
 }
 
 

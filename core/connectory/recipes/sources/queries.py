@@ -87,29 +87,24 @@ class QueryReader:
             self.forget()
 
 
-def open_duckdb_query(context: Context, options: FromDuckDB) -> QueryReader:
-    """A query on a DuckDB file."""
-    from connectory.recipes.sources.duckdb_query import DuckDBQuery
-
+def open_query(context: Context, options: FromDuckDB | FromSQLite | FromPostgres) -> QueryReader:
+    """The query that a recipe names."""
     sql = statement_of(options.query)
-    return QueryReader(DuckDBQuery(context.loaded, context.root / options.duckdb, sql), sql, _snapshots(context))
+    snapshots = Snapshots(context.root, context.loaded.recipe.name)
+    return QueryReader(_query(context, options, sql), sql, snapshots)
 
 
-def open_sqlite_query(context: Context, options: FromSQLite) -> QueryReader:
-    """A query on a SQLite file."""
-    from connectory.recipes.sources.sqlite_query import SQLiteQuery
+def _query(context: Context, options: FromDuckDB | FromSQLite | FromPostgres, sql: str) -> Query:
+    match options:
+        case FromDuckDB(duckdb=file):
+            from connectory.recipes.sources.duckdb_query import DuckDBQuery
 
-    sql = statement_of(options.query)
-    return QueryReader(SQLiteQuery(context.loaded, context.root / options.sqlite, sql), sql, _snapshots(context))
+            return DuckDBQuery(context.loaded, context.root / file, sql)
+        case FromSQLite(sqlite=file):
+            from connectory.recipes.sources.sqlite_query import SQLiteQuery
 
+            return SQLiteQuery(context.loaded, context.root / file, sql)
+        case FromPostgres(postgres=address):
+            from connectory.recipes.sources.postgres_query import open_query
 
-def open_postgres_query(context: Context, options: FromPostgres) -> QueryReader:
-    """A query on a PostgreSQL database."""
-    from connectory.recipes.sources.postgres_query import open_query
-
-    sql = statement_of(options.query)
-    return QueryReader(open_query(context, options.postgres, sql), sql, _snapshots(context))
-
-
-def _snapshots(context: Context) -> Snapshots:
-    return Snapshots(context.root, context.loaded.recipe.name)
+            return open_query(context, address, sql)
