@@ -115,6 +115,17 @@ def test_what_has_to_be_looked_at_is_refused(records: bytes) -> None:
             split(body, steps)
 
 
+@pytest.mark.parametrize("steps", [["records"], ["in", "records"]])
+@pytest.mark.parametrize("beside", [b'"x": "\xff"', b'"\xff": 1', b'"x": [{"y": "\xc3"}]'])
+def test_bytes_that_are_no_text_are_refused_beside_the_records_too(steps: list[str], beside: bytes) -> None:
+    body = b'{"records": [{"a": 1} , {"b": 2}], %s}' % beside
+    body = body if steps == ["records"] else b'{"in": %s}' % body
+    with pytest.raises(UnicodeDecodeError):
+        split(body, steps)
+    with pytest.raises(UnicodeDecodeError):
+        split(body.replace(b" , ", b","), steps)
+
+
 def test_a_place_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="records"):
         split(b'{"items": []}', ["records"])

@@ -97,8 +97,6 @@ def split(body: bytes, steps: Sequence[str], float_hook: FloatHook | None = None
 
     Raises ValueError where there is no such list or where one of its records is no object with a field.
     """
-    if not body.isascii():
-        body.decode()  # texts that nobody looks at are to be texts
     if b"\n" in body or b"\r" in body:
         body = msgspec.json.format(body, indent=-1)
     return _cut_out(body, steps[0], float_hook) if len(steps) == 1 else _split(body, steps, float_hook)
@@ -141,4 +139,7 @@ def _split(json: bytes | msgspec.Raw, steps: Sequence[str], float_hook: FloatHoo
 def _lines(records: list[bytes], float_hook: FloatHook | None) -> Lines:
     if not all(map(_holds_something, records)):
         raise ValueError("not every record is an object with a field")
+    for record in records:  # one by one, since a page has some characters for which Python makes all of it wider
+        if not record.isascii():
+            record.decode()  # texts that nobody looks at are to be texts
     return Lines(b"\n".join([*records, b""]), len(records), float_hook)
