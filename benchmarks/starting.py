@@ -118,7 +118,7 @@ def _size(place: Path) -> int:
 def operations_growth(stage: Stage) -> Result:
     """What one more operation costs at the largest size, beside what it costs in the middle."""
     sizes = (10, 50, 100, 500, 1000, 5000)
-    points = {size: min(stage.run(_loading(size))["cpu"] for _ in range(3)) for size in sizes}
+    points = {size: min(stage.run(_loading(size))["cpu"] for _ in range(stage.rounds)) for size in sizes}
     last, middle = ((points[more] - points[less]) / (more - less) for less, more in ((1000, 5000), (100, 1000)))
     return Result(Spread.of([last / middle]), points={f"{size:,}": points[size] for size in sizes})
 
