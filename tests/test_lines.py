@@ -134,6 +134,7 @@ def test_a_place_that_is_not_there_is_refused() -> None:
 def test_numbers_stay_as_they_were_written() -> None:
     lines = split(b'[{"price": 1.10, "atoms": 6.02214076e23, "far": 1e999}]', [])
     assert lines.text == b'{"price": 1.10, "atoms": 6.02214076e23, "far": 1e999}\n'
+    assert split(b'[{"price": 1.10}]\r\n', []).text == b'{"price": 1.10}\n'
     assert list(lines) == [{"price": Decimal("1.10"), "atoms": Decimal("6.02214076e23"), "far": Decimal("1e999")}]
 
 

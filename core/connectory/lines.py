@@ -97,6 +97,7 @@ def split(body: bytes, steps: Sequence[str], float_hook: FloatHook | None = None
 
     Raises ValueError where there is no such list or where one of its records is no object with a field.
     """
+    body = body.rstrip()  # many end with a line
     if b"\n" in body or b"\r" in body:
         body = msgspec.json.format(body, indent=-1)
     return _cut_out(body, steps[0], float_hook) if len(steps) == 1 else _split(body, steps, float_hook)
