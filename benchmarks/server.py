@@ -21,6 +21,7 @@ import time
 
 PAGE = 500
 TOKEN = b"7c9e6679f7425040"
+_COARSE = 0.001  # seconds; a loop waits in whole milliseconds, rounded up, and the delay is to be what it says
 _PAGE_DIGITS = b"987654"  # of the first page made; no other digits of it read so
 
 FIRST = ("Ada", "Björn", "Chloé", "Daan", "Esmée", "Fatima", "George", "Hana", "İpek", "Jürgen")
@@ -158,11 +159,17 @@ class Connection(asyncio.Protocol):
                 return
             rest += length
         body, self._buffer = self._buffer[end + 4 : rest], self._buffer[rest:]
+        loop = asyncio.get_running_loop()
+        arrived = loop.time()
         response, seconds = self._vendor.respond(head, body)
-        if seconds:
-            asyncio.get_running_loop().call_later(seconds, self._transport.write, response)
-        else:
+        if not seconds:
             self._transport.write(response)
+            return
+        loop.call_at(arrived + seconds - _COARSE, self._write_at, arrived + seconds, response)
+
+    def _write_at(self, due: float, response: bytes) -> None:
+        time.sleep(max(0, due - asyncio.get_running_loop().time()))
+        self._transport.write(response)
 
 
 async def serve() -> None:
