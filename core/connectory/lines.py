@@ -5,15 +5,16 @@ A list whose records go into a file of JSON as they are need not become Python v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from functools import cache
 from operator import methodcaller
-from typing import Any, overload
+from typing import Any
 
 import msgspec
 
 from connectory.errors import BadAnswer
+from connectory.table import Unmade
 
 _split_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -22,17 +23,16 @@ FloatHook = Callable[[str], Any]
 _holds_something = methodcaller("startswith", b'{"')  # an object with a field
 
 
-class Lines(Sequence[Any]):
+class Lines(Unmade):
     """Objects of JSON, each a line of `text` with no space where it begins. Numbers may be larger than a float holds.
 
-    To look at one decodes all; `float_hook` makes the fractions then, where it is given.
+    `float_hook` makes the fractions where they are decoded, if it is given.
     """
 
     def __init__(self, text: bytes, count: int, float_hook: FloatHook | None = None) -> None:
         self.text = text
         self.float_hook = float_hook
         self._count = count
-        self._decoded: list[Any] | None = None
 
     @classmethod
     def joined(cls, parts: Iterable[Lines]) -> Lines:
@@ -43,26 +43,10 @@ class Lines(Sequence[Any]):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, place: int) -> Any: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Any]: ...
-    def __getitem__(self, place: int | slice) -> Any:
-        if isinstance(place, slice):
-            wanted = range(*place.indices(self._count))
-            if wanted == range(self._count):
-                return self
-            if not wanted:
-                return ()
-        return self._list()[place]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._list())
-
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Lines) and (self.text == other.text or self._differs_at_once(other)):
             return self.text == other.text
-        return isinstance(other, Sequence) and len(self) == len(other) and self._list() == list(other)
+        return isinstance(other, Sequence) and len(self) == len(other) and list(self) == list(other)
 
     def _differs_at_once(self, other: Lines) -> bool:
         """Whether the same in another order of fields, or with other spaces, can be ruled out by the first record."""
@@ -77,12 +61,7 @@ class Lines(Sequence[Any]):
     def __repr__(self) -> str:
         return f"<{self._count} lines>"
 
-    def _list(self) -> list[Any]:
-        if self._decoded is None:
-            self._decoded = self._decode()
-        return self._decoded
-
-    def _decode(self) -> list[Any]:
+    def _make(self) -> list[Any]:
         try:
             return _decoder(self.float_hook).decode_lines(self.text)
         except msgspec.ValidationError:  # a number that no float holds

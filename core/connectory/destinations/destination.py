@@ -107,3 +107,11 @@ class TakesColumns(Protocol):
     """A destination that may be given a `Table`."""
 
     takes_columns: bool
+
+
+@runtime_checkable
+class TakesRelation(Protocol):
+    """A destination that may be given a `Relation`."""
+
+    def takes_relation(self, kinds: Mapping[str, Any]) -> bool:
+        """Whether it does so without a look at its rows, where the columns are of these DuckDB types."""

@@ -42,9 +42,11 @@ from connectory.destinations.duckdb_file import (
     read_name,
 )
 from connectory.destinations.duckdb_growth import inexact, settle_all, statements
+from connectory.destinations.duckdb_relation import selected
 from connectory.destinations.rows import Fitted, Rules, account, fit_exactly, hardened
 from connectory.errors import DestinationError
 from connectory.lines import Lines
+from connectory.table import Relation
 from connectory.values.shapes import Record
 
 __all__ = ["DuckDBTable", "count", "glance", "open_duckdb"]
@@ -53,6 +55,7 @@ Mode = Literal["append", "replace", "merge"]
 Rows = Sequence[Mapping[str, Any]]
 
 _INCOMING: Final = "temp._connectory_incoming"
+_THEIRS: Final = "_connectory_theirs"  # rows that another DuckDB holds
 # A text of lines, each a row with every column in order, and what they hold.
 # Lines are handed over as bytes: a text of Python takes DuckDB as long to take in as to read.
 _LINES: Final = "SELECT unnest(string_split(decode($1::BLOB), chr(10))) AS line"
@@ -79,6 +82,18 @@ class _Ready:
     number: int
     lines: list[bytes]
     keys: Mapping[str, list[Any]]
+
+
+@attrs.frozen
+class _Theirs:
+    """A chunk that another DuckDB holds, and how its columns are selected for ours."""
+
+    number: int
+    select: str
+
+
+class _WithoutKey(Exception):
+    """A row has no value in a field of the key."""
 
 
 def open_duckdb(
@@ -162,8 +177,10 @@ class DuckDBTable:
 
     def write(self, rows: Rows, state: bytes | None = None) -> Written:
         """One chunk; see `Destination`. The rows are looked at as a whole first, and one by one where that fails."""
-        rows = rows if isinstance(rows, list | Lines) else list(rows)
         with plain_words(self._path, str(self._name)):
+            if isinstance(rows, Relation) and (written := self._take_over(rows, state)) is not None:
+                return written
+            rows = rows if isinstance(rows, list | Lines) else list(rows)
             if (ready := self._in_a_go(rows)) is not None:
                 with suppress(duckdb.ConversionException, duckdb.InvalidInputException):
                     return self._deliver(ready, self._layout, state)
@@ -187,6 +204,10 @@ class DuckDBTable:
         """Rows are read by the types of the columns, from text as well."""
         return True
 
+    def takes_relation(self, kinds: Mapping[str, Any]) -> bool:
+        """Whether the columns hold all that values of these types can be."""
+        return selected(kinds, self._layout) is not None
+
     def resume(self) -> None:
         """Nothing is ever half done here: a write is one transaction."""
 
@@ -203,6 +224,19 @@ class DuckDBTable:
         """Let go of the file. A `replace` that was not finished leaves the table as it was."""
         with plain_words(self._path, str(self._name)):
             self._connection.close()
+
+    def _take_over(self, rows: Relation, state: bytes | None) -> Written | None:
+        """Write rows that another DuckDB holds; None where they have to be looked at one by one."""
+        select = selected(rows.kinds, self._layout)
+        if select is None:
+            return None
+        self._connection.register(_THEIRS, rows)
+        try:
+            return self._deliver(_Theirs(len(rows), select), self._layout, state)
+        except _WithoutKey:
+            return None
+        finally:
+            self._connection.unregister(_THEIRS)
 
     def _in_a_go(self, rows: Rows) -> _Ready | None:
         """The chunk made ready, or None where it has to be looked at row by row."""
@@ -251,7 +285,9 @@ class DuckDBTable:
                 reasons[place] = (wire, f"'{str(texts[place])[:40]}' does not fit the column's type {sql_type(tree)}")
         return fitted.without(reasons)
 
-    def _deliver(self, ready: _Ready, layout: Layout, state: bytes | None, fitted: Fitted | None = None) -> Written:
+    def _deliver(
+        self, ready: _Ready | _Theirs, layout: Layout, state: bytes | None, fitted: Fitted | None = None
+    ) -> Written:
         """Write and commit, with the state and what became of the rows."""
         with self._transaction():
             self._grow(layout)
@@ -259,7 +295,7 @@ class DuckDBTable:
                 delivered = self._merge(ready, layout)
             else:
                 delivered = ready.number
-                self._insert(self._into.sql, ready.lines, layout)
+                self._insert(self._into.sql, ready, layout)
             written = account(delivered, ready.number, fitted)
             self._keep_state(state, written.counts, pending=self._mode == "replace")
         self._there = self._layout = layout
@@ -269,20 +305,17 @@ class DuckDBTable:
         for statement in statements(self._into.sql, self._there, layout):
             self._connection.execute(statement)
 
-    def _insert(self, table: str, lines: list[bytes], layout: Layout) -> None:
-        for some in lines:
+    def _insert(self, table: str, ready: _Ready | _Theirs, layout: Layout) -> None:
+        if isinstance(ready, _Theirs):
+            self._connection.execute(f"INSERT INTO {table} SELECT {ready.select} FROM {quote(_THEIRS)}")
+            return
+        for some in ready.lines:
             self._connection.execute(f"INSERT INTO {table} {_READ}", [some, layout.structure])
 
-    def _merge(self, ready: _Ready, layout: Layout) -> int:
-        """How many rows were new or not the same as those of their keys."""
-        distinct, lines = self._surely_distinct(ready, layout), ready.lines
-        parameters: list[str | bytes] = []
-        simple = not layout.renames and not layout.has_foreign
-        if distinct and simple and len(lines) == 1 and ready.number < _FEW:
-            incoming, parameters = f"({_READ})", [lines[0], layout.structure]
-        else:
-            incoming = self._gather(lines, layout, distinct=distinct)
-        keys = [quote(layout.by_wire[field].name) for field in self._key]
+    def _merge(self, ready: _Ready | _Theirs, layout: Layout) -> int:
+        """How many rows were new or not the same as those of their keys. Raises _WithoutKey, of theirs alone."""
+        incoming, parameters = self._incoming(ready, layout)
+        keys = self._key_columns(layout)
         same = " AND ".join(f"old.{key} = new.{key}" for key in keys)
         others = [quote(c.name) for c in layout.columns if c.wire not in self._key and c.tree != columns.ANYTHING]
         differ = " OR ".join(f"old.{name} IS DISTINCT FROM new.{name}" for name in others)
@@ -295,15 +328,26 @@ class DuckDBTable:
         ).fetchall()
         return int(written)
 
-    def _gather(self, lines: list[bytes], layout: Layout, *, distinct: bool) -> str:
-        """A temporary table of the rows, the last of each key only; its name as SQL."""
+    def _incoming(self, ready: _Ready | _Theirs, layout: Layout) -> tuple[str, list[str | bytes]]:
+        """The rows as SQL with its parameters, the last of each key only."""
+        distinct = isinstance(ready, _Ready) and self._surely_distinct(ready, layout)
+        simple = not layout.renames and not layout.has_foreign
+        if isinstance(ready, _Ready) and distinct and simple and len(ready.lines) == 1 and ready.number < _FEW:
+            return f"({_READ})", [ready.lines[0], layout.structure]
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {_INCOMING} AS SELECT * FROM {self._into.sql} LIMIT 0")
-        self._insert(_INCOMING, lines, layout)
+        self._insert(_INCOMING, ready, layout)
+        keys = self._key_columns(layout)
+        if isinstance(ready, _Theirs):
+            without = " OR ".join(f"{key} IS NULL" for key in keys)
+            if self._connection.execute(f"SELECT 1 FROM {_INCOMING} WHERE {without} LIMIT 1").fetchone():
+                raise _WithoutKey
         if not distinct:
-            keys = ", ".join(quote(layout.by_wire[field].name) for field in self._key)
-            last = f"SELECT max(rowid) FROM {_INCOMING} GROUP BY {keys}"
+            last = f"SELECT max(rowid) FROM {_INCOMING} GROUP BY {', '.join(keys)}"
             self._connection.execute(f"DELETE FROM {_INCOMING} WHERE rowid NOT IN ({last})")
-        return _INCOMING
+        return _INCOMING, []
+
+    def _key_columns(self, layout: Layout) -> list[str]:
+        return [quote(layout.by_wire[field].name) for field in self._key]
 
     def _surely_distinct(self, ready: _Ready, layout: Layout) -> bool:
         """Whether no two rows have one key, seen without asking DuckDB: only for texts and integers are we sure."""

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import attrs
 
-from connectory.destinations.destination import Destination, Problem, TakesColumns, TakesText
+from connectory.destinations.destination import Destination, Problem, TakesColumns, TakesRelation, TakesText
 from connectory.values.shapes import Record
 
 Row = Mapping[str, Any]
@@ -85,17 +85,33 @@ class ColumnsReader(Protocol):
     by_columns: bool
 
 
+@runtime_checkable
+class RelationReader(Protocol):
+    """A source that can leave its rows in DuckDB, for another DuckDB that takes them over; see `Relation`."""
+
+    kinds: Mapping[str, Any] | None
+    """DuckDB's types of the columns; None while they are not known, or where it cannot."""
+
+    def leave_in_duckdb(self, *, to_the_end: bool) -> None:
+        """Do so. With `to_the_end` nobody makes Python objects of them, so that a chunk may hold many."""
+
+
 _FEWEST: Final = 20
 _MOST: Final = 20_000
 
 
 def agree(source: SourceReader, destination: Destination) -> None:
-    """Let a chunk hold as many rows as the destination takes at a time, as text or as columns where both ends can."""
+    """Let a chunk hold as many rows as the destination takes at a time; as text, as columns or in DuckDB, where both
+    can."""
     fit_chunks(source, destination.rows_per_write)
     if isinstance(source, TextReader):
         source.as_text = isinstance(destination, TakesText) and destination.takes_text
     if isinstance(source, ColumnsReader):
         source.by_columns = isinstance(destination, TakesColumns) and destination.takes_columns
+    if isinstance(source, RelationReader) and isinstance(destination, TakesRelation):
+        kinds = source.kinds
+        if kinds is not None and destination.takes_relation(kinds):
+            source.leave_in_duckdb(to_the_end=True)
 
 
 def fit_chunks(source: SourceReader, rows_per_write: int | None) -> None:

@@ -20,14 +20,16 @@ import msgspec
 from connectory.destinations import columns
 from connectory.destinations.columns import Layout, Tree, literal, quote
 from connectory.destinations.destination import Problem
+from connectory.destinations.duckdb_relation import selected
 from connectory.destinations.rows import Rules, fit_rows, hardened
 from connectory.errors import Fault, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, in_characters, sql_fault, statement_of
 from connectory.recipes.changing.sql import RECORDS, check_sql
-from connectory.recipes.changing.values import Answer, answer_of, import_duckdb
+from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, relation_of
 from connectory.recipes.recipe import FromFiles, LoadedRecipe
 from connectory.recipes.source import Row
 from connectory.recipes.sources.files import open_files
+from connectory.table import Relation
 from connectory.values.shapes import Plain, Record
 
 _PATH: Final = ("change",)
@@ -42,6 +44,9 @@ _SETTINGS: Final = {
 }
 _LINES: Final = "SELECT unnest(string_split(getvariable('lines'), chr(10))) AS line"
 _SET_LINES: Final = "SET VARIABLE lines = decode($1::BLOB)"  # a text of Python takes longer to be taken in than bytes
+# With blanks, so that no lookup is called so.
+_THEIRS: Final = "rows of another DuckDB"
+_RESULT: Final = '"result rows"'
 _encode: Final = msgspec.json.Encoder(enc_hook=columns.write_special).encode_lines
 
 
@@ -49,7 +54,7 @@ _encode: Final = msgspec.json.Encoder(enc_hook=columns.write_special).encode_lin
 class Changed:
     """What became of a chunk: the rows that the SQL gave, and those that it could not be given."""
 
-    rows: list[dict[str, Any]]
+    rows: Sequence[Row]
     invalid: Sequence[Problem] = ()
 
 
@@ -94,7 +99,7 @@ def check_change(loaded: LoadedRecipe) -> list[Fault]:
 
 
 class Change:
-    """The SQL of one recipe, ready for chunks.
+    """The SQL of one recipe, ready for chunks. With `stays` the rows that it gives are left in DuckDB.
 
     `shape` is what is known of the rows that come. Where it names every field (`complete`), SQL that asks for another
     is refused at once; else when the first rows come. Raises SpecError with the place in the recipe, ArgumentError
@@ -113,8 +118,11 @@ class Change:
             self._records = Records(shape)
             self._connection.execute("SET lock_configuration = true")
             self._answer: Answer | None = None
+            self._from = ""
+            self.stays = False
+            self._connection.execute("SET VARIABLE lines = ''")
             if shape is not None:
-                self._bind(must=complete)
+                self._bind(self._records.select(_LINES), must=complete)
         except BaseException:
             self._connection.close()
             raise
@@ -124,38 +132,63 @@ class Change:
         """What is known of the rows that the SQL gives."""
         return None if self._answer is None else self._answer.shape
 
+    @property
+    def kinds(self) -> Mapping[str, Any] | None:
+        """The types of the columns that the SQL gives, where they are known and can be left in DuckDB."""
+        if self._answer is None:
+            return None
+        described = self._connection.execute(f"SELECT {self._answer.stays} FROM (\n{self._sql}\n) LIMIT 0").description
+        return kinds_of(self._answer.names, [kind for _, kind, *_ in described])
+
     def apply(self, rows: Sequence[Row]) -> Changed:
         """One chunk. Raises SpecError where the SQL fails on it."""
+        if isinstance(rows, Relation) and (select := self._records.selected(rows.kinds)) is not None:
+            self._connection.register(_THEIRS, rows)
+            try:
+                self._see(f"SELECT {select} FROM {quote(_THEIRS)}")
+                return Changed(self._given())
+            finally:
+                self._connection.unregister(_THEIRS)
         pieces, invalid = self._records.lines(rows)
-        if self._records.grown or self._answer is None:
-            self._bind(must=True)
-        assert self._answer is not None
-        made: list[dict[str, Any]] = []
-        try:
-            for lines in pieces:
-                self._connection.execute(_SET_LINES, [lines])
-                made += self._answer.rows(self._connection.execute(self._statement).fetchall())
-        except self._duckdb.Error as why:
-            raise self._fault(why) from None
-        return Changed(made, invalid)
+        self._see(self._records.select(_LINES))
+        if not pieces:
+            return Changed([], invalid)
+        self._connection.execute(_SET_LINES, pieces)
+        return Changed(self._given(), invalid)
 
     def close(self) -> None:
         """Let go of DuckDB."""
         self._connection.close()
 
-    def _bind(self, *, must: bool) -> None:
+    def _see(self, records: str) -> None:
+        """Let `records` be what this SQL gives."""
+        if records != self._from or self._answer is None:
+            self._bind(records, must=True)
+
+    def _given(self) -> Sequence[Row]:
+        """The rows that the recipe's SQL makes of `records`."""
+        assert self._answer is not None
+        try:
+            if not self.stays:
+                self._connection.execute(f"SELECT {self._answer.select} FROM (\n{self._sql}\n)")
+                return self._answer.rows(self._connection.fetchall())
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {_RESULT} AS SELECT {self._answer.stays} FROM (\n{self._sql}\n)"
+            )
+        except self._duckdb.Error as why:
+            raise self._fault(why) from None
+        return relation_of(self._connection, f"FROM {_RESULT}", trim=True)
+
+    def _bind(self, records: str, *, must: bool) -> None:
         """Let DuckDB look at the SQL with the columns as they are now."""
-        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RECORDS} AS {self._records.select(_LINES)}")
-        self._connection.execute("SET VARIABLE lines = ''")
-        self._records.grown = False
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RECORDS} AS {records}")
+        self._from = records
         try:
             self._answer = bind(self._connection, self._loaded, self._sql)
         except self._duckdb.Error as why:
             if must:
                 raise self._fault(why) from None
             self._answer = None
-            return
-        self._statement = f"SELECT {self._answer.select} FROM (\n{self._sql}\n)"
 
     def _fault(self, why: Exception) -> SpecError:
         return duckdb_fault(self._loaded, _PATH, self._sql, why, lines_before=1)
@@ -178,7 +211,10 @@ class Records:
         self._trees: Mapping[str, Tree] = {name: columns.tree_of(held) for name, held in fields.items()}
         self._layout = Layout().grown(self._trees)
         self._bytes = frozenset(name for name, held in fields.items() if held == Plain("bytes"))
-        self.grown = True
+
+    def selected(self, kinds: Mapping[str, Any]) -> str | None:
+        """The columns as SQL, made of rows with these types; None where they have to be looked at one by one."""
+        return selected(kinds, self._layout)
 
     def select(self, lines: str) -> str:
         """SQL that reads the rows from lines of JSON."""
@@ -214,8 +250,7 @@ class Records:
         fitted = fit_rows(rows, have, Rules())
         self._trees = fitted.trees
         layout = self._layout.grown({name: hardened(tree) for name, tree in fitted.trees.items()})
-        if layout != self._layout:
-            self._layout, self.grown = layout, True
+        self._layout = self._layout if layout == self._layout else layout  # it holds what msgspec compiled
         return ([_lines(fitted.rows, self._layout)] if fitted.rows else []), fitted.invalid
 
 

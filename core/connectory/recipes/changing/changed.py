@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import attrs
 
 from connectory.recipes.changing.change import Change
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.source import Chunk, Position, SizedReader, SourceReader, TextReader
+from connectory.recipes.source import Chunk, Position, RelationReader, SizedReader, SourceReader, TextReader
 from connectory.values.shapes import Record
 
 
@@ -21,6 +21,8 @@ def open_change(loaded: LoadedRecipe, root: Path, reader: SourceReader, *, compl
     """
     if isinstance(reader, TextReader):
         reader.as_text = True  # rows become lines for DuckDB here anyway
+    if isinstance(reader, RelationReader):
+        reader.leave_in_duckdb(to_the_end=False)
     if loaded.recipe.change_over == "all":
         from connectory.recipes.changing.gathered import GatheredReader
 
@@ -45,6 +47,17 @@ class ChangedReader:
         """The source's, where the SQL has kept them all."""
         names = self.shape.fields if self.shape is not None else {}
         return self._reader.keys if all(key in names for key in self._reader.keys) else ()
+
+    @property
+    def kinds(self) -> Mapping[str, Any] | None:
+        """See `RelationReader`."""
+        return self._change.kinds
+
+    def leave_in_duckdb(self, *, to_the_end: bool) -> None:
+        """See `RelationReader`."""
+        self._change.stays = True
+        if isinstance(self._reader, RelationReader):
+            self._reader.leave_in_duckdb(to_the_end=to_the_end)
 
     def chunks(self, position: Position) -> Iterator[Chunk]:
         """See `SourceReader`. Raises SpecError where the SQL fails."""

@@ -15,8 +15,9 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from connectory.destinations.columns import quote
+from connectory.destinations.columns import MOMENT, quote
 from connectory.errors import ArgumentError
+from connectory.table import Relation
 from connectory.values import shapes
 
 Convert = Callable[[Any], Any]
@@ -38,10 +39,14 @@ _ANY: Final = ("null", "union", "tuple", '"null"')
 
 @attrs.frozen
 class Answer:
-    """The columns of a query: their names, how they are selected (SQL), what is done to each value, and the shape."""
+    """The columns of a query: their names, how they are selected (SQL), what is done to each value, and the shape.
+
+    `stays` selects them where they stay in DuckDB: what Python would have as text is text there too.
+    """
 
     names: tuple[str, ...]
     select: str
+    stays: str
     converts: tuple[tuple[int, Convert], ...]
     shape: shapes.Record
 
@@ -66,9 +71,23 @@ def answer_of(names: Sequence[str], types: Sequence[Any], *, trim: bool = False)
     converts = tuple(
         (place, convert) for place, kind in enumerate(types) if (convert := _convert(kind, trim)) is not None
     )
-    select = ", ".join(_selected(name, kind) for name, kind in zip(names, types, strict=True))
+    select, stays = (
+        ", ".join(_selected(name, kind, moment) for name, kind in zip(names, types, strict=True))
+        for moment in ("TIMESTAMP", MOMENT)
+    )
     shape = shapes.Record({name: _shape(kind) for name, kind in zip(names, types, strict=True)})
-    return Answer(tuple(names), select, converts, shape)
+    return Answer(tuple(names), select, stays, converts, shape)
+
+
+def relation_of(connection: Any, sql: str, *, trim: bool = False) -> Relation:
+    """The rows that a query gives, left in DuckDB. It is asked again whenever somebody reads them."""
+    relation = connection.sql(sql)
+
+    def read() -> list[dict[str, Any]]:
+        answer = answer_of(relation.columns, relation.types, trim=trim)
+        return answer.rows(connection.execute(f"SELECT {answer.select} FROM ({sql})").fetchall())
+
+    return Relation(relation, read)
 
 
 def import_duckdb(what: str) -> Any:
@@ -80,28 +99,33 @@ def import_duckdb(what: str) -> Any:
     return duckdb
 
 
+def kinds_of(names: Sequence[str], types: Sequence[Any]) -> dict[str, Any] | None:
+    """The types of columns by name; None where they cannot be the columns of a table, which knows no case."""
+    return dict(zip(names, types, strict=True)) if len({name.casefold() for name in names}) == len(names) else None
+
+
 def _is_json(kind: Any) -> bool:
     return str(kind) == "JSON"
 
 
-def _selected(name: str, kind: Any) -> str:
-    target = _asked(kind)
+def _selected(name: str, kind: Any, moment: str) -> str:
+    target = _asked(kind, moment)
     return quote(name) if target == str(kind) else f"CAST({quote(name)} AS {target}) AS {quote(name)}"
 
 
-def _asked(kind: Any) -> str:
-    """The type as which a value is asked for."""
+def _asked(kind: Any, moment: str) -> str:
+    """The type as which a value is asked for, `moment` for those that have a zone."""
     match kind.id:
         case "timestamp with time zone":
-            return "TIMESTAMP"
+            return moment
         case "struct":
-            return f"STRUCT({', '.join(f'{quote(name)} {_asked(held)}' for name, held in kind.children)})"
+            return f"STRUCT({', '.join(f'{quote(name)} {_asked(held, moment)}' for name, held in kind.children)})"
         case "list":
-            return f"{_asked(kind.children[0][1])}[]"
+            return f"{_asked(kind.children[0][1], moment)}[]"
         case "array":
-            return f"{_asked(kind.children[0][1])}[{kind.children[1][1]}]"
+            return f"{_asked(kind.children[0][1], moment)}[{kind.children[1][1]}]"
         case "map":
-            return f"MAP({_asked(kind.children[0][1])}, {_asked(kind.children[1][1])})"
+            return f"MAP({_asked(kind.children[0][1], moment)}, {_asked(kind.children[1][1], moment)})"
         case known if known in _KINDS or known in _ANY or _is_json(kind):
             return str(kind)
         case _:

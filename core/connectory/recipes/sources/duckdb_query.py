@@ -3,35 +3,52 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from connectory.errors import DestinationError, SourceError, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, sql_fault
-from connectory.recipes.changing.values import Answer, answer_of, import_duckdb
+from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, relation_of
 from connectory.recipes.exact import Column
 from connectory.recipes.recipe import LoadedRecipe
+from connectory.recipes.source import Position, Row
+from connectory.recipes.sources.queries import QueryReader
+from connectory.recipes.sources.snapshots import TABLE, Heading
+from connectory.table import Relation
 from connectory.values.shapes import Record
 
 _PATH = ("from", "query")
 
 
-@attrs.frozen
+_ROWS_IN_DUCKDB: Final = 122_880  # in a chunk of which nobody makes Python objects; so many DuckDB keeps together
+
+
+@attrs.define
 class DuckDBQuery:
-    """One SELECT on one file."""
+    """One SELECT on one file. `kinds` are DuckDB's types of its columns, once it was described."""
 
     loaded: LoadedRecipe
     file: Path
     sql: str
+    kinds: Mapping[str, Any] | None = None
 
     def describe(self) -> Record:
         """See `Query`."""
         with self._open() as connection:
-            return self._answer(connection).shape
+            answer = self._answer(connection)
+            kept = connection.sql(f"SELECT {answer.stays} FROM (\n{self.sql}\n)")
+            self.kinds = kinds_of(kept.columns, kept.types)
+            return answer.shape
+
+    @contextmanager
+    def relation(self) -> Iterator[Relation]:
+        """The rows, left in DuckDB."""
+        with self._open() as connection:
+            yield relation_of(connection, f"SELECT {self._answer(connection).stays} FROM (\n{self.sql}\n)")
 
     def batches(self, size: int) -> Iterator[Sequence[Column]]:
         """See `Query`."""
@@ -80,3 +97,46 @@ class DuckDBQuery:
             raise SourceError(str(why)) from None
         with closing(connection):
             yield connection
+
+
+class DuckDBReader(QueryReader):
+    """The rows of a query on DuckDB, which can be left there."""
+
+    _query: DuckDBQuery
+    _in_duckdb = False
+
+    @property
+    def kinds(self) -> Mapping[str, Any] | None:
+        """See `RelationReader`."""
+        return self._query.kinds
+
+    def leave_in_duckdb(self, *, to_the_end: bool) -> None:
+        """See `RelationReader`."""
+        self._in_duckdb = self.kinds is not None
+        if self._in_duckdb and to_the_end:
+            self.rows_per_chunk = _ROWS_IN_DUCKDB
+
+    def _keep(self) -> Path | None:
+        if not self._in_duckdb:
+            return super()._keep()
+        from connectory.recipes.sources import tables_kept
+
+        try:
+            with self._query.relation() as rows:
+                return tables_kept.keep(self._snapshots, self._digest, rows)
+        except import_duckdb("").Error:  # the query fails; asked for in the other way it says where
+            return super()._keep()
+
+    def _read(self, snapshot: Path, position: Position) -> Iterator[tuple[Sequence[Row], Mapping[str, int]]]:
+        if snapshot.suffix != TABLE:
+            yield from super()._read(snapshot, position)
+            return
+        from connectory.recipes.sources import tables_kept
+
+        for rows in tables_kept.read(snapshot, position["row"], self.rows_per_chunk):
+            yield rows, {}
+
+    def _heading(self, snapshot: Path) -> Heading | None:
+        return (
+            tables_kept.read_heading(snapshot) if snapshot.suffix == tables_kept.ENDING else super()._heading(snapshot)
+        )

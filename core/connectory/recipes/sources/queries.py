@@ -4,7 +4,7 @@ them is given, and a position is a place in that."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from connectory.recipes.changing.faults import statement_of
 from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
 from connectory.recipes.recipe import FromDuckDB, FromPostgres, FromSQLite
-from connectory.recipes.source import Chunk, Position
+from connectory.recipes.source import Chunk, Position, Row
 from connectory.recipes.sources.files import ROWS_PER_CHUNK
 from connectory.recipes.sources.snapshots import Heading, Snapshots, read_heading, read_rows, write_rows
 from connectory.values.shapes import Plain, Record
@@ -50,28 +50,38 @@ class QueryReader:
             return self._query.describe()
         except ConnectoryError:
             newest = self._snapshots.newest()
-            heading = read_heading(newest) if newest is not None else None
+            heading = self._heading(newest) if newest is not None else None
             if heading is None or heading.query != self._digest:
                 raise
             return Record({name: Plain("any") for name in heading.names})
 
+    def _heading(self, snapshot: Path) -> Heading | None:
+        return read_heading(snapshot)
+
     def chunks(self, position: Position) -> Iterator[Chunk]:
         """See `SourceReader`. Raises InputError where the snapshot of a position is gone."""
         if position is None:
-            heading = Heading(tuple(self.shape.fields), self._digest)
-            self._snapshot = write_rows(self._snapshots, heading, self._query.batches(self.rows_per_chunk))
-            place, row = (0, 0), 0
+            self._snapshot = self._keep()
         else:
-            self._snapshot = self._snapshots.find(position["snapshot"])
-            place = position["at"], position["skip"]
-            row, self._given = position["row"], True
+            self._snapshot, self._given = self._snapshots.find(position["snapshot"]), True
         if self._snapshot is None:
             return
-        for rows, (at, skip) in read_rows(self._snapshot, place, self.rows_per_chunk):
+        position = position or {"row": 0, "at": 0, "skip": 0}
+        row = position["row"]
+        for rows, place in self._read(self._snapshot, position):
             row += len(rows)
             self._given = True
-            given = rows if self.by_columns else list(rows)
-            yield Chunk(given, {"snapshot": self._snapshot.name, "at": at, "skip": skip, "row": row})
+            yield Chunk(rows, {"snapshot": self._snapshot.name, **place, "row": row})
+
+    def _keep(self) -> Path | None:
+        """Write the snapshot; None where there are no rows."""
+        heading = Heading(tuple(self.shape.fields), self._digest)
+        return write_rows(self._snapshots, heading, self._query.batches(self.rows_per_chunk))
+
+    def _read(self, snapshot: Path, position: Position) -> Iterator[tuple[Sequence[Row], Mapping[str, int]]]:
+        """The rows behind a position, some at a time, with what the position behind them says besides the row."""
+        for rows, (at, skip) in read_rows(snapshot, (position["at"], position["skip"]), self.rows_per_chunk):
+            yield rows if self.by_columns else list(rows), {"at": at, "skip": skip}
 
     def mark(self) -> None:
         """Each run asks for all rows."""
@@ -91,20 +101,16 @@ def open_query(context: Context, options: FromDuckDB | FromSQLite | FromPostgres
     """The query that a recipe names."""
     sql = statement_of(options.query)
     snapshots = Snapshots(context.root, context.loaded.recipe.name)
-    return QueryReader(_query(context, options, sql), sql, snapshots)
-
-
-def _query(context: Context, options: FromDuckDB | FromSQLite | FromPostgres, sql: str) -> Query:
     match options:
         case FromDuckDB(duckdb=file):
-            from connectory.recipes.sources.duckdb_query import DuckDBQuery
+            from connectory.recipes.sources.duckdb_query import DuckDBQuery, DuckDBReader
 
-            return DuckDBQuery(context.loaded, context.root / file, sql)
+            return DuckDBReader(DuckDBQuery(context.loaded, context.root / file, sql), sql, snapshots)
         case FromSQLite(sqlite=file):
             from connectory.recipes.sources.sqlite_query import SQLiteQuery
 
-            return SQLiteQuery(context.loaded, context.root / file, sql)
+            return QueryReader(SQLiteQuery(context.loaded, context.root / file, sql), sql, snapshots)
         case FromPostgres(postgres=address):
-            from connectory.recipes.sources.postgres_query import open_query
+            from connectory.recipes.sources import postgres_query
 
-            return open_query(context, address, sql)
+            return QueryReader(postgres_query.open_query(context, address, sql), sql, snapshots)

@@ -27,6 +27,8 @@ from connectory.table import Table
 
 MOST_KEPT: Final = 5  # of one recipe
 KEPT_FOR: Final = 30 * 24 * 3600.0  # seconds
+ROWS: Final = ".rows"  # how the names of files with rows of queries end
+TABLE: Final = ".table"  # the same, where the rows are a table of DuckDB
 _VERSION: Final = 2
 _LENGTH: Final = 8  # bytes before each batch that say how many it takes
 
@@ -82,7 +84,7 @@ class Snapshots:
 
     def newest(self) -> Path | None:
         """The one written last, or None."""
-        found = [path for path in self._own() if path.suffix == ".rows" and path.is_file()]
+        found = [path for path in self._own() if path.suffix in (ROWS, TABLE) and path.is_file()]
         return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
     @property
