@@ -54,7 +54,7 @@ def run(
         for start in range(0, len(rows), size):
             changed = change.apply(rows[start : start + size])
             assert not changed.invalid
-            made += changed.rows
+            made += map(dict, changed.rows)
         return made
     finally:
         change.close()

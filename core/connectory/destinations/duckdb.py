@@ -369,8 +369,8 @@ class DuckDBTable:
         found = self._connection.execute(
             f"SELECT state, counts FROM _connectory_state WHERE {_OF_TABLE} AND pending = $2 AND run = $3",
             [str(self._name), pending, self._run],
-        ).fetchone()
-        return Kept(found[0], msgspec.json.decode(found[1] or "{}")) if found else None
+        ).fetchall()  # to the end: DuckDB registers nothing on a connection that has not told all
+        return Kept(found[0][0], msgspec.json.decode(found[0][1] or "{}")) if found else None
 
     def _forget_pending(self) -> None:
         self._connection.execute(f"DELETE FROM _connectory_state WHERE {_OF_TABLE} AND pending", [str(self._name)])

@@ -19,10 +19,22 @@ def _open_files(context: Context, options: Any) -> SourceReader:
     return open_files(options, context.root, context.wrong)
 
 
-def _open_query(context: Context, options: Any) -> SourceReader:
-    from connectory.recipes.sources.queries import open_query
+def _open_duckdb(context: Context, options: Any) -> SourceReader:
+    from connectory.recipes.sources import duckdb_query
 
-    return open_query(context, options)
+    return duckdb_query.open_query(context, options)
+
+
+def _open_sqlite(context: Context, options: Any) -> SourceReader:
+    from connectory.recipes.sources import sqlite_query
+
+    return sqlite_query.open_query(context, options)
+
+
+def _open_postgres(context: Context, options: Any) -> SourceReader:
+    from connectory.recipes.sources import postgres_query
+
+    return postgres_query.open_query(context, options)
 
 
 def _open_input(context: Context, options: Any) -> SourceReader:
@@ -34,9 +46,9 @@ def _open_input(context: Context, options: Any) -> SourceReader:
 # Each opens what the keys of its kind say. Raises InputError where they are wrong, and the source's own errors.
 SOURCES: Final[Mapping[str, Callable[[Context, Any], SourceReader]]] = {
     "connector": open_operation,
-    "duckdb": _open_query,
-    "sqlite": _open_query,
-    "postgres": _open_query,
+    "duckdb": _open_duckdb,
+    "sqlite": _open_sqlite,
+    "postgres": _open_postgres,
     "files": _open_files,
     "stdin": _open_input,
 }

@@ -55,7 +55,7 @@ change: |
 to: {duckdb: out.duckdb, table: t, key: id, mode: merge}
 """
     )
-    assert report.error is None
+    assert report.error is None, str(report.error)
     assert (report.came, report.accounts.read, report.accounts.counts["delivered"]) == (3, 2, 2)
     assert ask(tmp_path, "SELECT id, zip, country, twice::VARCHAR FROM t ORDER BY id") == [
         (1, "0123", "Netherlands", "3.000000000"),
@@ -105,7 +105,7 @@ def test_a_run_that_broke_off_goes_on_and_every_row_is_there_once(
             connection.execute("UPDATE t SET name = 'late'" if at > 1 else "SELECT 1")
             connection.commit()
     report = run(text)
-    assert report.error is None
+    assert report.error is None, str(report.error)
     expected = [(n, f"n{n}") for n in range(10) if not (change and n == 5)]
     assert ask(tmp_path, "SELECT id, name FROM t ORDER BY id") == expected
     assert report.accounts.read == report.accounts.counts["delivered"] == len(expected)
@@ -124,7 +124,7 @@ def test_sql_over_all_rows_goes_on_too(run: Run, tmp_path: Path, breaking: Calla
     breaking(at)  # rows are gathered by such writes too
     assert run(text).error is not None
     report = run(text)
-    assert report.error is None
+    assert report.error is None, str(report.error)
     assert ask(tmp_path, "SELECT * FROM t ORDER BY team") == [("a", 20), ("b", 25)]
     assert (report.came, report.accounts.read) == (10, 2)
     assert not list((tmp_path / ".connectory" / "snapshots").glob("*"))

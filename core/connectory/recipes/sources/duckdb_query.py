@@ -11,10 +11,11 @@ from typing import Any, Final
 import attrs
 
 from connectory.errors import DestinationError, SourceError, SpecError
-from connectory.recipes.changing.faults import duckdb_fault, sql_fault
+from connectory.recipes.changing.faults import duckdb_fault, sql_fault, statement_of
 from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, relation_of
+from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
-from connectory.recipes.recipe import LoadedRecipe
+from connectory.recipes.recipe import FromDuckDB, LoadedRecipe
 from connectory.recipes.source import Position, Row
 from connectory.recipes.sources.queries import QueryReader
 from connectory.recipes.sources.snapshots import TABLE, Heading
@@ -137,6 +138,14 @@ class DuckDBReader(QueryReader):
             yield rows, {}
 
     def _heading(self, snapshot: Path) -> Heading | None:
-        return (
-            tables_kept.read_heading(snapshot) if snapshot.suffix == tables_kept.ENDING else super()._heading(snapshot)
-        )
+        if snapshot.suffix != TABLE:
+            return super()._heading(snapshot)
+        from connectory.recipes.sources import tables_kept
+
+        return tables_kept.read_heading(snapshot)
+
+
+def open_query(context: Context, options: FromDuckDB) -> DuckDBReader:
+    """The query that a recipe names. Raises SpecError, SourceError, and ArgumentError where DuckDB is not installed."""
+    sql = statement_of(options.query)
+    return DuckDBReader(DuckDBQuery(context.loaded, context.root / options.duckdb, sql), sql, context)

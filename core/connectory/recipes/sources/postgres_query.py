@@ -13,10 +13,11 @@ import attrs
 
 from connectory.destinations.kinds import read_address
 from connectory.errors import ArgumentError, DestinationError, SettingError, SourceError, SpecError
-from connectory.recipes.changing.faults import sql_fault
+from connectory.recipes.changing.faults import sql_fault, statement_of
 from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
-from connectory.recipes.recipe import LoadedRecipe
+from connectory.recipes.recipe import FromPostgres, LoadedRecipe
+from connectory.recipes.sources.queries import QueryReader
 from connectory.secrets import built_in_resolvers
 from connectory.values.shapes import Kind, ListOf, Plain, Record, Shape
 
@@ -32,8 +33,10 @@ _PLAIN: Final = frozenset({str, int, float, bool, type(None), Decimal, datetime,
 _SQL: Final = re.compile(r"^(42|22|21|0A|54|25006)")  # classes of errors that are the query's own
 
 
-def open_query(context: Context, address: str, sql: str) -> PostgresQuery:
-    """The query, with its connection string looked up. Raises SpecError and ArgumentError; never shows a password."""
+def open_query(context: Context, options: FromPostgres) -> QueryReader:
+    """The query that a recipe names, with its connection string looked up. Raises SpecError, SourceError and
+    ArgumentError; never shows a password."""
+    sql = statement_of(options.query)
     try:
         from connectory.destinations.postgres_server import read_server
     except ImportError:
@@ -41,9 +44,10 @@ def open_query(context: Context, address: str, sql: str) -> PostgresQuery:
             "a query on a PostgreSQL database needs psycopg: pip install 'connectory[postgres]'"
         ) from None
     try:
-        return PostgresQuery(context.loaded, read_server(_address(context, address)), sql)
+        query = PostgresQuery(context.loaded, read_server(_address(context, options.postgres)), sql)
     except (SettingError, DestinationError) as why:
         raise context.wrong(("from", "postgres"), str(why)) from None
+    return QueryReader(query, sql, context)
 
 
 def _address(context: Context, text: str) -> str:

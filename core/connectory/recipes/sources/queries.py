@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from connectory.errors import ConnectoryError
-from connectory.recipes.changing.faults import statement_of
 from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
-from connectory.recipes.recipe import FromDuckDB, FromPostgres, FromSQLite
 from connectory.recipes.source import Chunk, Position, Row
 from connectory.recipes.sources.files import ROWS_PER_CHUNK
 from connectory.recipes.sources.snapshots import Heading, Snapshots, read_heading, read_rows, write_rows
@@ -35,10 +33,10 @@ class QueryReader:
     keys: tuple[str, ...] = ()
     by_columns = False
 
-    def __init__(self, query: Query, text: str, snapshots: Snapshots) -> None:
+    def __init__(self, query: Query, sql: str, context: Context) -> None:
         self._query = query
-        self._digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._snapshots = snapshots
+        self._digest = hashlib.sha256(sql.encode()).hexdigest()[:16]
+        self._snapshots = Snapshots(context.root, context.loaded.recipe.name)
         self._snapshot: Path | None = None
         self._given = False  # whether somebody may come back with a position
         self.rows_per_chunk = ROWS_PER_CHUNK
@@ -95,22 +93,3 @@ class QueryReader:
         """Remove a snapshot of which nobody got a row."""
         if not self._given:
             self.forget()
-
-
-def open_query(context: Context, options: FromDuckDB | FromSQLite | FromPostgres) -> QueryReader:
-    """The query that a recipe names."""
-    sql = statement_of(options.query)
-    snapshots = Snapshots(context.root, context.loaded.recipe.name)
-    match options:
-        case FromDuckDB(duckdb=file):
-            from connectory.recipes.sources.duckdb_query import DuckDBQuery, DuckDBReader
-
-            return DuckDBReader(DuckDBQuery(context.loaded, context.root / file, sql), sql, snapshots)
-        case FromSQLite(sqlite=file):
-            from connectory.recipes.sources.sqlite_query import SQLiteQuery
-
-            return QueryReader(SQLiteQuery(context.loaded, context.root / file, sql), sql, snapshots)
-        case FromPostgres(postgres=address):
-            from connectory.recipes.sources import postgres_query
-
-            return QueryReader(postgres_query.open_query(context, address, sql), sql, snapshots)

@@ -12,9 +12,11 @@ from typing import Any, Final
 import attrs
 
 from connectory.errors import SourceError, SpecError
-from connectory.recipes.changing.faults import sql_fault
+from connectory.recipes.changing.faults import sql_fault, statement_of
+from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
-from connectory.recipes.recipe import LoadedRecipe
+from connectory.recipes.recipe import FromSQLite, LoadedRecipe
+from connectory.recipes.sources.queries import QueryReader
 from connectory.values.shapes import Plain, Record
 
 _PATH: Final = ("from", "query")
@@ -93,3 +95,9 @@ class SQLiteQuery:
                 lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
             )
             yield connection
+
+
+def open_query(context: Context, options: FromSQLite) -> QueryReader:
+    """The query that a recipe names. Raises SpecError, and SourceError where SQLite fails."""
+    sql = statement_of(options.query)
+    return QueryReader(SQLiteQuery(context.loaded, context.root / options.sqlite, sql), sql, context)

@@ -26,6 +26,7 @@ def keep(snapshots: Snapshots, query: str, rows: Relation) -> Path | None:
     try:
         with closing(connect(part)) as connection:
             part.chmod(0o600)
+            connection.execute("SET threads = 1")  # the rows come one after the other anyway
             connection.register("given", rows)
             [[count]] = connection.execute("CREATE TABLE kept AS FROM given").fetchall()
             connection.unregister("given")
