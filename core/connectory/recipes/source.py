@@ -108,10 +108,15 @@ def agree(source: SourceReader, destination: Destination) -> None:
         source.as_text = isinstance(destination, TakesText) and destination.takes_text
     if isinstance(source, ColumnsReader):
         source.by_columns = isinstance(destination, TakesColumns) and destination.takes_columns
-    if isinstance(source, RelationReader) and isinstance(destination, TakesRelation):
+    leave_in_duckdb(source, destination, to_the_end=True)
+
+
+def leave_in_duckdb(source: SourceReader, taker: object, *, to_the_end: bool) -> None:
+    """Let a source leave its rows in DuckDB, where it can and `taker` can take them over from there."""
+    if isinstance(source, RelationReader) and isinstance(taker, TakesRelation):
         kinds = source.kinds
-        if kinds is not None and destination.takes_relation(kinds):
-            source.leave_in_duckdb(to_the_end=True)
+        if kinds is not None and taker.takes_relation(kinds):
+            source.leave_in_duckdb(to_the_end=to_the_end)
 
 
 def fit_chunks(source: SourceReader, rows_per_write: int | None) -> None:

@@ -140,6 +140,10 @@ class Change:
         described = self._connection.execute(f"SELECT {self._answer.stays} FROM (\n{self._sql}\n) LIMIT 0").description
         return kinds_of(self._answer.names, [kind for _, kind, *_ in described])
 
+    def takes_relation(self, kinds: Mapping[str, Any]) -> bool:
+        """See `TakesRelation`."""
+        return self._records.selected(kinds) is not None
+
     def apply(self, rows: Sequence[Row]) -> Changed:
         """One chunk. Raises SpecError where the SQL fails on it."""
         if isinstance(rows, Relation) and (select := self._records.selected(rows.kinds)) is not None:

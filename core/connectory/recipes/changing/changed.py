@@ -10,7 +10,7 @@ import attrs
 
 from connectory.recipes.changing.change import Change
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.source import Chunk, Position, RelationReader, SizedReader, SourceReader, TextReader
+from connectory.recipes.source import Chunk, Position, SizedReader, SourceReader, TextReader, leave_in_duckdb
 from connectory.values.shapes import Record
 
 
@@ -21,8 +21,6 @@ def open_change(loaded: LoadedRecipe, root: Path, reader: SourceReader, *, compl
     """
     if isinstance(reader, TextReader):
         reader.as_text = True  # rows become lines for DuckDB here anyway
-    if isinstance(reader, RelationReader):
-        reader.leave_in_duckdb(to_the_end=False)
     if loaded.recipe.change_over == "all":
         from connectory.recipes.changing.gathered import GatheredReader
 
@@ -37,6 +35,7 @@ class ChangedReader:
     def __init__(self, reader: SourceReader, change: Change) -> None:
         self._reader = reader
         self._change = change
+        leave_in_duckdb(reader, change, to_the_end=False)
 
     @property
     def shape(self) -> Record | None:
@@ -56,8 +55,7 @@ class ChangedReader:
     def leave_in_duckdb(self, *, to_the_end: bool) -> None:
         """See `RelationReader`."""
         self._change.stays = True
-        if isinstance(self._reader, RelationReader):
-            self._reader.leave_in_duckdb(to_the_end=to_the_end)
+        leave_in_duckdb(self._reader, self._change, to_the_end=to_the_end)
 
     def chunks(self, position: Position) -> Iterator[Chunk]:
         """See `SourceReader`. Raises SpecError where the SQL fails."""

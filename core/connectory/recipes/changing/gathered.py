@@ -21,7 +21,7 @@ from connectory.recipes.changing.faults import duckdb_fault, statement_of
 from connectory.recipes.changing.sql import RECORDS
 from connectory.recipes.changing.values import Answer, import_duckdb
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.source import Chunk, Position, SourceReader
+from connectory.recipes.source import Chunk, Position, SourceReader, agree
 from connectory.recipes.sources.files import ROWS_PER_CHUNK
 from connectory.recipes.sources.snapshots import Snapshots
 from connectory.values.shapes import Plain, Record
@@ -94,6 +94,7 @@ class GatheredReader:
             if place.came > told:  # committed here, while the destination never heard of it
                 yield Chunk([], self._at(place.came), came=place.came - told)
             if not place.whole:
+                agree(self._reader, table)
                 for chunk in self._reader.chunks(place.position):
                     came = len(chunk.rows) + len(chunk.refused) if chunk.came is None else chunk.came
                     place = attrs.evolve(place, position=chunk.position, came=place.came + came)

@@ -16,6 +16,7 @@ import attrs
 import msgspec
 
 from connectory.destinations.columns import MOMENT, quote
+from connectory.destinations.duckdb_relation import travels
 from connectory.errors import ArgumentError
 from connectory.table import Relation
 from connectory.values import shapes
@@ -29,7 +30,7 @@ _KINDS: Final[dict[str, shapes.Kind]] = {
     **dict.fromkeys(("timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", _MOMENT), "datetime"),
     **dict.fromkeys(("float", "double"), "float"),
     **{"boolean": "bool", "decimal": "decimal", "date": "date", "time": "time", "blob": "bytes"},
-    **{"varchar": "text", "enum": "text", "bit": "text"},
+    "varchar": "text",
 }
 _ANY_DECIMAL: Final = "DECIMAL(38,9)"
 _EXACT: Final = Context(prec=60)
@@ -100,8 +101,9 @@ def import_duckdb(what: str) -> Any:
 
 
 def kinds_of(names: Sequence[str], types: Sequence[Any]) -> dict[str, Any] | None:
-    """The types of columns by name; None where they cannot be the columns of a table, which knows no case."""
-    return dict(zip(names, types, strict=True)) if len({name.casefold() for name in names}) == len(names) else None
+    """The types of columns by name; None where not all of them can be left in DuckDB."""
+    distinct = len({name.casefold() for name in names}) == len(names)  # tables know no case
+    return dict(zip(names, types, strict=True)) if distinct and all(map(travels, types)) else None
 
 
 def _is_json(kind: Any) -> bool:
