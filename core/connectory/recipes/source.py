@@ -96,6 +96,7 @@ class RelationReader(Protocol):
         """Do so. With `to_the_end` nobody makes Python objects of them, so that a chunk may hold many."""
 
 
+ROWS_IN_DUCKDB: Final = 122_880  # in a chunk of which nobody makes Python objects; DuckDB keeps so many together
 _FEWEST: Final = 20
 _MOST: Final = 20_000
 

@@ -78,7 +78,8 @@ def breaking(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     monkeypatch.setattr(DuckDBTable, "write", write)
     monkeypatch.setattr("connectory.recipes.sources.files.ROWS_PER_CHUNK", 3)
     monkeypatch.setattr("connectory.recipes.sources.queries.ROWS_PER_CHUNK", 3)
-    monkeypatch.setattr("connectory.recipes.sources.duckdb_query._ROWS_IN_DUCKDB", 3)
+    monkeypatch.setattr("connectory.recipes.sources.duckdb_query.ROWS_IN_DUCKDB", 3)
+    monkeypatch.setattr("connectory.recipes.changing.gathered.ROWS_IN_DUCKDB", 3)
 
     def at(number: int) -> None:
         left[0] = number

@@ -125,7 +125,7 @@ def test_any_rows_in_any_chunks_are_what_duckdb_makes_of_them(
         f"to: {{duckdb: out.duckdb, table: t, mode: {mode}{key}}}\n"
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("connectory.recipes.sources.duckdb_query._ROWS_IN_DUCKDB", size)
+        patched.setattr("connectory.recipes.sources.duckdb_query.ROWS_IN_DUCKDB", size)
         report = run_recipe(root / "r.yaml", parts=Parts(environ={}), root=root)
     assert report.error is None, str(report.error)
     wanted = "SELECT id, name || '!' AS name, n, f, len(f) AS many FROM src WHERE n IS NULL OR n <> 3"

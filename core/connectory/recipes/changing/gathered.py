@@ -7,7 +7,7 @@ rows that the SQL gave are a table of it: a killed run reads nothing twice, and 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +19,9 @@ from connectory.errors import DestinationError, SourceError
 from connectory.recipes.changing.change import Change, bind, connect, load_lookups
 from connectory.recipes.changing.faults import duckdb_fault, statement_of
 from connectory.recipes.changing.sql import RECORDS
-from connectory.recipes.changing.values import Answer, import_duckdb
+from connectory.recipes.changing.values import Answer, import_duckdb, relation_of
 from connectory.recipes.recipe import LoadedRecipe
-from connectory.recipes.source import Chunk, Position, SourceReader, agree
+from connectory.recipes.source import ROWS_IN_DUCKDB, Chunk, Position, Row, SourceReader, agree
 from connectory.recipes.sources.files import ROWS_PER_CHUNK
 from connectory.recipes.sources.snapshots import Snapshots
 from connectory.values.shapes import Plain, Record
@@ -56,10 +56,12 @@ class GatheredReader:
         self._snapshots = Snapshots(root, loaded.recipe.name)
         self._file: Path | None = None
         self._given = False
+        self._in_duckdb = False
         self._mark: Any = None
         self.rows_per_chunk = ROWS_PER_CHUNK
         trial = Change(loaded, root, reader.shape, complete=complete)
         self.shape: Record | None = trial.shape
+        self.kinds: Mapping[str, Any] | None = trial.kinds
         trial.close()
 
     @property
@@ -67,6 +69,12 @@ class GatheredReader:
         """The source's, where the SQL has kept them all."""
         names = self.shape.fields if self.shape is not None else {}
         return self._reader.keys if all(key in names for key in self._reader.keys) else ()
+
+    def leave_in_duckdb(self, *, to_the_end: bool) -> None:
+        """See `RelationReader`."""
+        self._in_duckdb = True
+        if to_the_end:
+            self.rows_per_chunk = ROWS_IN_DUCKDB
 
     def chunks(self, position: Position) -> Iterator[Chunk]:
         """See `SourceReader`. Chunks without rows come while rows are gathered."""
@@ -118,18 +126,28 @@ class GatheredReader:
         connection = connect(str(file))
         try:
             answer = self._run(connection)
-            result = quote(_RESULT)
-            [[total]] = connection.execute(f"SELECT count(*) FROM {result}").fetchall()
-            cursor = connection.execute(f"SELECT {answer.select} FROM {result} WHERE rowid >= {row:d} ORDER BY rowid")
-            while found := cursor.fetchmany(self.rows_per_chunk):
-                row += len(found)
-                yield Chunk(answer.rows(found), self._at(self._came, row), total=total, came=0)
+            [[total]] = connection.execute(f"SELECT count(*) FROM {quote(_RESULT)}").fetchall()
+            for rows in self._some(connection, answer, row, total):
+                row += len(rows)
+                yield Chunk(rows, self._at(self._came, row), total=total, came=0)
         except duckdb.IOException as why:
             raise SourceError(f"{file}: {str(why).partition(chr(10))[0][:300]}") from None
         except duckdb.Error as why:
             raise duckdb_fault(self._loaded, _PATH, self._sql, why, lines_before=1) from None
         finally:
             connection.close()
+
+    def _some(self, connection: Any, answer: Answer, row: int, total: int) -> Iterator[Sequence[Row]]:
+        """The rows of the result behind the first `row`, some at a time."""
+        result = quote(_RESULT)
+        if self._in_duckdb:
+            for start in range(row, total, self.rows_per_chunk):
+                place = f"rowid BETWEEN {start} AND {start + self.rows_per_chunk - 1}"
+                yield relation_of(connection, f"SELECT {answer.stays} FROM {result} WHERE {place}", trim=True)
+            return
+        cursor = connection.execute(f"SELECT {answer.select} FROM {result} WHERE rowid >= {row:d} ORDER BY rowid")
+        while found := cursor.fetchmany(self.rows_per_chunk):
+            yield answer.rows(found)
 
     def _run(self, connection: Any) -> Answer:
         """Make the table of what the SQL gives, where no earlier process did."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -16,16 +16,13 @@ from connectory.recipes.changing.values import Answer, answer_of, import_duckdb,
 from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
 from connectory.recipes.recipe import FromDuckDB, LoadedRecipe
-from connectory.recipes.source import Position, Row
+from connectory.recipes.source import ROWS_IN_DUCKDB, Position, Row
 from connectory.recipes.sources.queries import QueryReader
 from connectory.recipes.sources.snapshots import TABLE, Heading
 from connectory.table import Relation
 from connectory.values.shapes import Record
 
 _PATH = ("from", "query")
-
-
-_ROWS_IN_DUCKDB: Final = 122_880  # in a chunk of which nobody makes Python objects; so many DuckDB keeps together
 
 
 @attrs.define
@@ -115,7 +112,7 @@ class DuckDBReader(QueryReader):
         """See `RelationReader`."""
         self._in_duckdb = self.kinds is not None
         if self._in_duckdb and to_the_end:
-            self.rows_per_chunk = _ROWS_IN_DUCKDB
+            self.rows_per_chunk = ROWS_IN_DUCKDB
 
     def _keep(self) -> Path | None:
         if not self._in_duckdb:
