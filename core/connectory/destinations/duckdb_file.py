@@ -129,7 +129,8 @@ def glance(path: Path | str, table: str, limit: int = 5) -> tuple[tuple[str, ...
     Nested and JSON values are Python lists and dicts; moments are text in UTC. Both are empty where there is no table.
     Raises DestinationError.
     """
-    with _looking(Path(path), table) as (connection, name, layout):
+    with _looking(Path(path), table) as (connection, name):
+        layout = read_layout(connection, name)
         if not layout.columns:
             return (), []
         listed = ", ".join(f"{_shown(column)} AS {quote(column.name)}" for column in layout.columns)
@@ -146,20 +147,20 @@ def glance(path: Path | str, table: str, limit: int = 5) -> tuple[tuple[str, ...
 
 def count(path: Path | str, table: str) -> int:
     """How many rows a table has; 0 where there is none. Raises DestinationError."""
-    with _looking(Path(path), table) as (connection, name, layout):
-        if not layout.columns:
+    with _looking(Path(path), table) as (connection, name):
+        if not kind_of(connection, name):
             return 0
         [[number]] = connection.execute(f"SELECT count(*) FROM {name.sql}").fetchall()
         return int(number)
 
 
 @contextmanager
-def _looking(path: Path, table: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, TableName, Layout]]:
+def _looking(path: Path, table: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, TableName]]:
     name = read_name(table)
     if not path.exists():
         raise DestinationError(f"there is no file {path}")
     with plain_words(path, table), closing(connect(path, read_only=True)) as connection:
-        yield connection, name, read_layout(connection, name)
+        yield connection, name
 
 
 def _is_plain(column: Column) -> bool:

@@ -4,14 +4,12 @@ by chunk, one that makes of each record its own rows whatever other records ther
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 import attrs
 import msgspec
 
 from connectory.errors import Fault, nearest
-from connectory.recipes.changing.values import import_duckdb
 
 RECORDS: Final = "records"
 Node = Mapping[str, Any]
@@ -42,6 +40,7 @@ def check_sql(
         return [at(None, "expected one SELECT: a change reads `records` and writes nothing")]
     if len(parsed["statements"]) != 1:
         return [at(None, f"expected one SELECT, found {len(parsed['statements'])} statements")]
+    _learn_aggregates(connection)
     statement = parsed["statements"][0]
     check = _Check(lookups, at, by_chunk)
     check.query(statement["node"], {})
@@ -52,16 +51,18 @@ def check_sql(
     return check.faults
 
 
-@lru_cache(maxsize=1)
-def _aggregates() -> frozenset[str]:
-    """The functions that make one value of many rows; asked for once, since DuckDB takes a tenth of a second."""
-    connection = import_duckdb("'change'").connect()
+_aggregates: Final[set[str]] = {"count_star"}
+
+
+def _learn_aggregates(connection: Any) -> None:
+    """Ask for the functions that make one value of many rows; once, since DuckDB lists thousands."""
+    if len(_aggregates) > 1:
+        return
     found = connection.execute(
-        "SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate' EXCEPT"
-        " SELECT function_name FROM duckdb_functions() WHERE function_type IN ('scalar', 'macro')"
+        "SELECT function_name FROM duckdb_functions() GROUP BY function_name"
+        " HAVING bool_or(function_type = 'aggregate') AND NOT bool_or(function_type IN ('scalar', 'macro'))"
     ).fetchall()
-    connection.close()
-    return frozenset(name for (name,) in found) | {"count_star"}
+    _aggregates.update(name for (name,) in found)
 
 
 @attrs.frozen
@@ -127,7 +128,7 @@ class _Check:
         for expression in expressions:
             if expression["class"] == "WINDOW":
                 self.needs_all(expression, f"the window function {expression['function_name']}")
-            elif expression["class"] == "FUNCTION" and expression["function_name"].lower() in _aggregates():
+            elif expression["class"] == "FUNCTION" and expression["function_name"].lower() in _aggregates:
                 self.needs_all(expression, f"the aggregate {expression['function_name'].replace('_star', '')}")
         return True
 
