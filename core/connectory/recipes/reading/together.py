@@ -17,8 +17,8 @@ from connectory.destinations.destination import Problem
 from connectory.lines import Lines
 from connectory.recipes.source import Chunk, Position
 
-TOGETHER: Final = 10_000  # rows: more makes no write to a table or file cheaper
-LONGEST: Final = 0.1  # seconds that rows wait for others
+TOGETHER: Final = 20_000  # rows: more makes no write to a table or file cheaper
+LONGEST: Final = 0.2  # seconds that rows wait for others
 
 
 @attrs.frozen
@@ -34,7 +34,7 @@ class Part:
 
 @attrs.define
 class Together:
-    """Parts that wait a tenth of a second to be a chunk of `most` rows; with 1 none waits."""
+    """Parts that wait a fifth of a second to be a chunk of `most` rows; with 1 none waits."""
 
     clock: Clock
     most: int
