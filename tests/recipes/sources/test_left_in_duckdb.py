@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectory import Parts
+from connectory.errors import SpecError
 from connectory.recipes.sync import Report, run_recipe
 from connectory.table import Relation
 
@@ -225,3 +226,12 @@ def test_a_table_into_its_own_file(run: Run, tmp_path: Path) -> None:
     )
     assert report.error is None, str(report.error)
     assert ask(tmp_path / "out.duckdb", "FROM t") == [(1,), (2,), (3,), (4,), (5,)]
+
+
+@pytest.mark.parametrize("change", ["", "change: select id, id + 1 as Id from records\n"])
+def test_columns_that_differ_in_case_alone_are_refused(run: Run, tmp_path: Path, change: str) -> None:
+    """SQL takes one for the other: the second would have the values of the first."""
+    fill(tmp_path / "in.duckdb", "CREATE TABLE src AS SELECT 1 AS id")
+    query = "from src" if change else "select id, 2 as Id from src"
+    with pytest.raises(SpecError, match="gives two columns 'Id': name one of them anew"):
+        run(f"name: r\nfrom: {{duckdb: in.duckdb, query: '{query}'}}\n{change}{TO}")

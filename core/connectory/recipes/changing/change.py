@@ -25,7 +25,7 @@ from connectory.destinations.rows import Rules, fit_rows, hardened
 from connectory.errors import Fault, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, in_characters, sql_fault, statement_of
 from connectory.recipes.changing.sql import RECORDS, check_sql
-from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, relation_of
+from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, named_twice, relation_of
 from connectory.recipes.recipe import FromFiles, LoadedRecipe
 from connectory.recipes.source import Row
 from connectory.recipes.sources.files import open_files
@@ -202,7 +202,7 @@ def bind(connection: Any, loaded: LoadedRecipe, sql: str) -> Answer:
     """The columns that the SQL gives. Raises SpecError for a name that two have, and DuckDB's errors."""
     described = connection.execute(f"SELECT * FROM (\n{sql}\n) LIMIT 0").description
     names = connection.sql(sql).columns
-    if twice := next((name for at, name in enumerate(names) if name in names[:at]), None):
+    if twice := named_twice(names):
         raise SpecError([sql_fault(loaded, _PATH, None, f"the SQL gives two columns '{twice}': name one of them anew")])
     return answer_of(names, [kind for _, kind, *_ in described], trim=True)
 

@@ -100,10 +100,15 @@ def import_duckdb(what: str) -> Any:
     return duckdb
 
 
+def named_twice(names: Sequence[str]) -> str | None:
+    """A column that has the name of one before it, for SQL, which knows no case and would give the values of that."""
+    folded = [name.casefold() for name in names]
+    return next((name for at, name in enumerate(names) if folded[at] in folded[:at]), None)
+
+
 def kinds_of(names: Sequence[str], types: Sequence[Any]) -> dict[str, Any] | None:
     """The types of columns by name; None where not all of them can be left in DuckDB."""
-    distinct = len({name.casefold() for name in names}) == len(names)  # tables know no case
-    return dict(zip(names, types, strict=True)) if distinct and all(map(travels, types)) else None
+    return dict(zip(names, types, strict=True)) if all(map(travels, types)) else None
 
 
 def _is_json(kind: Any) -> bool:

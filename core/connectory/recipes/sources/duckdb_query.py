@@ -12,7 +12,7 @@ import attrs
 
 from connectory.errors import DestinationError, SourceError, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, sql_fault, statement_of
-from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, relation_of
+from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, named_twice, relation_of
 from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
 from connectory.recipes.recipe import FromDuckDB, LoadedRecipe
@@ -69,7 +69,7 @@ class DuckDBQuery:
             names = connection.sql(self.sql).columns
         except duckdb.Error as why:
             raise self._fault(why) from None
-        if twice := next((name for at, name in enumerate(names) if name in names[:at]), None):
+        if twice := named_twice(names):
             raise SpecError(
                 [sql_fault(self.loaded, _PATH, None, f"the query gives two columns '{twice}': name one of them anew")]
             )
