@@ -20,6 +20,9 @@ def _open_files(context: Context, options: Any) -> SourceReader:
 
 
 def _open_duckdb(context: Context, options: Any) -> SourceReader:
+    from connectory.recipes.changing.values import import_duckdb
+
+    import_duckdb("a query on a DuckDB file")
     from connectory.recipes.sources import duckdb_query
 
     return duckdb_query.open_query(context, options)

@@ -3,6 +3,8 @@ an object of Python on the way. Where a type does not fit, rows are looked at on
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,3 +237,24 @@ def test_columns_that_differ_in_case_alone_are_refused(run: Run, tmp_path: Path,
     query = "from src" if change else "select id, 2 as Id from src"
     with pytest.raises(SpecError, match="gives two columns 'Id': name one of them anew"):
         run(f"name: r\nfrom: {{duckdb: in.duckdb, query: '{query}'}}\n{change}{TO}")
+
+
+def test_rows_that_were_left_are_gone_on_with_whatever_became_of_the_database(
+    open_source: Callable[..., Any], tmp_path: Path, snapshots: Callable[[], list[Path]]
+) -> None:
+    fill(tmp_path / "in.duckdb", "CREATE TABLE src AS SELECT i AS id FROM range(5) r(i)")
+    source = "  duckdb: in.duckdb\n  query: from src"
+    reader = open_source(source)
+    reader.leave_in_duckdb(to_the_end=False)
+    reader.rows_per_chunk = 2
+    chunks = reader.chunks(None)
+    first = next(chunks)
+    rows = [*first.rows]
+    chunks.close()
+    [kept] = snapshots()
+    assert os.name != "posix" or stat.S_IMODE(kept.stat().st_mode) == 0o600
+    (tmp_path / "in.duckdb").unlink()
+    again = open_source(source)
+    assert list(again.shape.fields) == ["id"]
+    rows += [row for chunk in again.chunks(first.position) for row in chunk.rows]
+    assert [row["id"] for row in rows] == [0, 1, 2, 3, 4]

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import duckdb
 
+from connectory.destinations.duckdb_file import connect, plain_words
 from connectory.errors import DestinationError, SourceError, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, sql_fault, statement_of
-from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, named_twice, relation_of
+from connectory.recipes.changing.values import Answer, answer_of, kinds_of, named_twice, relation_of
 from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
 from connectory.recipes.recipe import FromDuckDB, LoadedRecipe
 from connectory.recipes.source import ROWS_IN_DUCKDB, Position, Row
+from connectory.recipes.sources import duckdb_snapshots
 from connectory.recipes.sources.queries import QueryReader
 from connectory.recipes.sources.snapshots import TABLE, Heading
 from connectory.table import Relation
@@ -56,11 +59,10 @@ class DuckDBQuery:
                 cursor = connection.execute(f"SELECT {answer.select} FROM (\n{self.sql}\n)")
                 while found := cursor.fetchmany(size):
                     yield answer.columns(found)
-            except import_duckdb("").Error as why:
+            except duckdb.Error as why:
                 raise self._fault(why) from None
 
     def _answer(self, connection: Any) -> Answer:
-        duckdb = import_duckdb("")
         try:
             statements = connection.extract_statements(self.sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
@@ -83,9 +85,6 @@ class DuckDBQuery:
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        import_duckdb("a query on a DuckDB file")
-        from connectory.destinations.duckdb_file import connect, plain_words
-
         if not self.file.exists():
             raise SpecError([self.loaded.fault(("from", "duckdb"), f"there is no file {self.file}")])
         try:
@@ -117,32 +116,26 @@ class DuckDBReader(QueryReader):
     def _keep(self) -> Path | None:
         if not self._in_duckdb:
             return super()._keep()
-        from connectory.recipes.sources import tables_kept
-
         try:
             with self._query.relation() as rows:
-                return tables_kept.keep(self._snapshots, self._digest, rows)
-        except import_duckdb("").Error:  # the query fails; asked for in the other way it says where
+                return duckdb_snapshots.keep(self._snapshots, self._digest, rows)
+        except duckdb.Error:  # the query fails; asked for in the other way it says where
             return super()._keep()
 
     def _read(self, snapshot: Path, position: Position) -> Iterator[tuple[Sequence[Row], Mapping[str, int]]]:
-        if snapshot.suffix != TABLE:
+        if snapshot.suffix[1:] != TABLE:
             yield from super()._read(snapshot, position)
             return
-        from connectory.recipes.sources import tables_kept
-
-        for rows in tables_kept.read(snapshot, position["row"], self.rows_per_chunk):
+        for rows in duckdb_snapshots.read(snapshot, position["row"], self.rows_per_chunk):
             yield rows, {}
 
     def _heading(self, snapshot: Path) -> Heading | None:
-        if snapshot.suffix != TABLE:
+        if snapshot.suffix[1:] != TABLE:
             return super()._heading(snapshot)
-        from connectory.recipes.sources import tables_kept
-
-        return tables_kept.read_heading(snapshot)
+        return duckdb_snapshots.read_heading(snapshot)
 
 
 def open_query(context: Context, options: FromDuckDB) -> DuckDBReader:
-    """The query that a recipe names. Raises SpecError, SourceError, and ArgumentError where DuckDB is not installed."""
+    """The query that a recipe names. Raises SpecError and SourceError."""
     sql = statement_of(options.query)
     return DuckDBReader(DuckDBQuery(context.loaded, context.root / options.duckdb, sql), sql, context)

@@ -27,8 +27,8 @@ from connectory.table import Table
 
 MOST_KEPT: Final = 5  # of one recipe
 KEPT_FOR: Final = 30 * 24 * 3600.0  # seconds
-ROWS: Final = ".rows"  # how the names of files with rows of queries end
-TABLE: Final = ".table"  # the same, where the rows are a table of DuckDB
+ROWS: Final = "rows"  # how the names of files with rows of queries end
+TABLE: Final = "table"  # the same, where the rows are a table of DuckDB
 _VERSION: Final = 2
 _LENGTH: Final = 8  # bytes before each batch that say how many it takes
 
@@ -45,24 +45,31 @@ class Snapshots:
         return self.root / ".connectory" / "snapshots"
 
     def write(self, ending: str, fill: Callable[[IO[bytes]], None]) -> Path:
-        """A new one, whole on the disk before it has its name. Raises SourceError, and what `fill` raises."""
+        """A new one. Raises SourceError, and what `fill` raises."""
+        with self.making(ending) as (path, part):
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+        return path
+
+    @contextlib.contextmanager
+    def making(self, ending: str) -> Iterator[tuple[Path, Path]]:
+        """Where a new one will be, and the file to write until it is whole and gets its name; if that file is not there
+        in the end, or on an error, nothing is left. Raises SourceError."""
         path = self.place(ending)
         part = path.with_name(f"{path.name}.part")
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
-                    fill(file)
-                    file.flush()
-                    os.fsync(file.fileno())
+            yield path, part
+            if part.exists():
                 os.replace(part, path)
                 sync_folder(self.folder)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
         except OSError as why:
             raise SourceError(f"{path}: the rows cannot be kept there: {why.strerror or why}") from None
-        return path
+        finally:
+            for left in self.folder.glob(f"{part.name}*"):
+                left.unlink(missing_ok=True)
 
     def place(self, ending: str) -> Path:
         """Where a new one may be made. Raises SourceError."""
@@ -84,7 +91,7 @@ class Snapshots:
 
     def newest(self) -> Path | None:
         """The one written last, or None."""
-        found = [path for path in self._own() if path.suffix in (ROWS, TABLE) and path.is_file()]
+        found = [path for path in self._own() if path.suffix[1:] in (ROWS, TABLE) and path.is_file()]
         return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
     @property
@@ -131,7 +138,7 @@ def write_rows(snapshots: Snapshots, heading: Heading, batches: Iterable[Sequenc
             file.write(len(packed).to_bytes(_LENGTH, "big"))
             file.write(packed)
 
-    return snapshots.write("rows", fill)
+    return snapshots.write(ROWS, fill)
 
 
 def read_heading(path: Path) -> Heading | None:

@@ -3,7 +3,6 @@ objects."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,6 @@ import duckdb
 
 from connectory.destinations.duckdb_file import connect, plain_words
 from connectory.errors import DestinationError, SourceError
-from connectory.private_files import sync_folder
 from connectory.recipes.changing.values import relation_of
 from connectory.recipes.sources.snapshots import TABLE, Heading, Snapshots
 from connectory.table import Relation
@@ -21,9 +19,7 @@ from connectory.table import Relation
 def keep(snapshots: Snapshots, query: str, rows: Relation) -> Path | None:
     """Write a file, whole on the disk before it has its name; None where there are no rows, and then nothing is left.
     `query` is a digest of where they come from. Raises SourceError, and DuckDB's errors with the rows."""
-    path = snapshots.place(TABLE[1:])
-    part = path.with_name(f"{path.name}.part")
-    try:
+    with snapshots.making(TABLE) as (path, part):
         with closing(connect(part)) as connection:
             part.chmod(0o600)
             connection.execute("SET threads = 1")  # the rows come one after the other anyway
@@ -31,14 +27,8 @@ def keep(snapshots: Snapshots, query: str, rows: Relation) -> Path | None:
             [[count]] = connection.execute("CREATE TABLE kept AS FROM given").fetchall()
             connection.unregister("given")
             connection.execute("CREATE TABLE heading AS SELECT $1 AS query", [query])
-        if count:
-            os.replace(part, path)
-            sync_folder(snapshots.folder)
-    except OSError as why:
-        raise SourceError(f"{path}: the rows cannot be kept there: {why.strerror or why}") from None
-    finally:
-        for left in (part, part.with_name(f"{part.name}.wal")):
-            left.unlink(missing_ok=True)
+        if not count:
+            part.unlink()
     return path if count else None
 
 
