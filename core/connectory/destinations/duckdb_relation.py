@@ -27,6 +27,7 @@ from connectory.destinations.columns import (
 )
 
 _INTEGERS: Final = frozenset({"TINYINT", "SMALLINT", "INTEGER", BIGINT, "UTINYINT", "USMALLINT", "UINTEGER"})
+# Types that do not arrive in another DuckDB as they are have no place here: JSON becomes text, HUGEINT a float.
 _HELD: Final[Mapping[str, frozenset[str]]] = {
     BOOLEAN: frozenset({BOOLEAN}),
     BIGINT: _INTEGERS,
@@ -37,18 +38,6 @@ _HELD: Final[Mapping[str, frozenset[str]]] = {
     TIME: frozenset({TIME}),
     MOMENT: frozenset({MOMENT, "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS"}),
 }
-_TRAVEL: Final = frozenset().union(*_HELD.values())
-
-
-def travels(kind: Any) -> bool:
-    """Whether values of a type (DuckDB's) arrive in another DuckDB as they are. JSON becomes text on its way, HUGEINT a
-    float."""
-    match kind.id:
-        case "list" | "struct":
-            return all(travels(held) for _, held in kind.children)
-        case "decimal":
-            return True
-    return str(kind) in _TRAVEL
 
 
 def selected(kinds: Mapping[str, Any], layout: Layout) -> str | None:

@@ -90,7 +90,7 @@ class RelationReader(Protocol):
     """A source that can leave its rows in DuckDB, for another DuckDB that takes them over; see `Relation`."""
 
     kinds: Mapping[str, Any] | None
-    """DuckDB's types of the columns; None while they are not known, or where it cannot."""
+    """DuckDB's types of the columns; None while they are not known."""
 
     def leave_in_duckdb(self, *, to_the_end: bool) -> None:
         """Do so. With `to_the_end` nobody makes Python objects of them, so that a chunk may hold many."""

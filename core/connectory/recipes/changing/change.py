@@ -25,7 +25,7 @@ from connectory.destinations.rows import Rules, fit_rows, hardened
 from connectory.errors import Fault, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, in_characters, sql_fault, statement_of
 from connectory.recipes.changing.sql import RECORDS, check_sql
-from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, kinds_of, named_twice, relation_of
+from connectory.recipes.changing.values import Answer, answer_of, import_duckdb, named_twice, relation_of
 from connectory.recipes.recipe import FromFiles, LoadedRecipe
 from connectory.recipes.source import Row
 from connectory.recipes.sources.files import open_files
@@ -134,11 +134,11 @@ class Change:
 
     @property
     def kinds(self) -> Mapping[str, Any] | None:
-        """The types of the columns that the SQL gives, where they are known and can be left in DuckDB."""
+        """The types of the columns that the SQL gives, where they are known."""
         if self._answer is None:
             return None
         described = self._connection.execute(f"SELECT {self._answer.stays} FROM (\n{self._sql}\n) LIMIT 0").description
-        return kinds_of(self._answer.names, [kind for _, kind, *_ in described])
+        return dict(zip(self._answer.names, [kind for _, kind, *_ in described], strict=True))
 
     def takes_relation(self, kinds: Mapping[str, Any]) -> bool:
         """See `TakesRelation`."""

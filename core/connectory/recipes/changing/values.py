@@ -16,7 +16,6 @@ import attrs
 import msgspec
 
 from connectory.destinations.columns import MOMENT, quote
-from connectory.destinations.duckdb_relation import travels
 from connectory.errors import ArgumentError
 from connectory.table import Relation
 from connectory.values import shapes
@@ -104,11 +103,6 @@ def named_twice(names: Sequence[str]) -> str | None:
     """A column that has the name of one before it, for SQL, which knows no case and would give the values of that."""
     folded = [name.casefold() for name in names]
     return next((name for at, name in enumerate(names) if folded[at] in folded[:at]), None)
-
-
-def kinds_of(names: Sequence[str], types: Sequence[Any]) -> dict[str, Any] | None:
-    """The types of columns by name; None where not all of them can be left in DuckDB."""
-    return dict(zip(names, types, strict=True)) if all(map(travels, types)) else None
 
 
 def _is_json(kind: Any) -> bool:

@@ -14,7 +14,7 @@ import duckdb
 from connectory.destinations.duckdb_file import connect, plain_words
 from connectory.errors import DestinationError, SourceError, SpecError
 from connectory.recipes.changing.faults import duckdb_fault, sql_fault, statement_of
-from connectory.recipes.changing.values import Answer, answer_of, kinds_of, named_twice, relation_of
+from connectory.recipes.changing.values import Answer, answer_of, named_twice, relation_of
 from connectory.recipes.context import Context
 from connectory.recipes.exact import Column
 from connectory.recipes.recipe import FromDuckDB, LoadedRecipe
@@ -42,7 +42,7 @@ class DuckDBQuery:
         with self._open() as connection:
             answer = self._answer(connection)
             kept = connection.sql(f"SELECT {answer.stays} FROM (\n{self.sql}\n)")
-            self.kinds = kinds_of(kept.columns, kept.types)
+            self.kinds = dict(zip(kept.columns, kept.types, strict=True))
             return answer.shape
 
     @contextmanager
@@ -109,8 +109,8 @@ class DuckDBReader(QueryReader):
 
     def leave_in_duckdb(self, *, to_the_end: bool) -> None:
         """See `RelationReader`."""
-        self._in_duckdb = self.kinds is not None
-        if self._in_duckdb and to_the_end:
+        self._in_duckdb = True
+        if to_the_end:
             self.rows_per_chunk = ROWS_IN_DUCKDB
 
     def _keep(self) -> Path | None:
